@@ -29,38 +29,11 @@ COUNTRY_CODES = frozenset(
 )  # fmt: skip
 """Country calling codes in use (E.164)."""
 
-REGIONS = tuple(
-    [
-        "US",
-        "GB",
-        "DE",
-        "FR",
-        "ES",
-        "IT",
-        "IN",
-        "AU",
-        "NL",
-        "BR",
-        "MX",
-        "JP",
-        "CN",
-        "KR",
-        "RU",
-        "PL",
-        "SE",
-        "CH",
-        "AT",
-        "BE",
-        "PT",
-        "IE",
-        "NZ",
-        "ZA",
-        "NO",
-        "DK",
-        "FI",
-        "SG",
-    ]
-)
+REGIONS = (
+    "US", "GB", "DE", "FR", "ES", "IT", "IN", "AU", "NL", "BR", "MX", "JP", "CN", "KR", "RU", "PL", "SE", "CH", "AT", "BE", "PT",
+    "IE", "NZ", "ZA", "NO", "DK", "FI", "SG", "TR", "GR", "CZ", "HU", "RO", "UA", "IL", "AE", "SA", "EG", "HK", "TW", "TH", "VN",
+    "ID", "MY", "PH", "PK", "AR", "CL", "CO", "PE", "NG", "KE",
+)  # fmt: skip
 """Regions whose national spellings are known (ISO 3166-1)."""
 
 
