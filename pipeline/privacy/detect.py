@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.privacy import contacts, network, numbers, phones, providers, secrets, wallets
+from pipeline.privacy import commands, contacts, network, numbers, phones, providers, secrets, wallets
 from pipeline.privacy.decoding import (
     BASE64_TRIGGER,
     ESCAPE_TRIGGERS,
@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     *phones.RULES,
     *wallets.RULES,
     *secrets.RULES,
+    *commands.RULES,
     *providers.RULES,
 )
 _ESCAPES, _BASE64 = -1, -2

@@ -102,6 +102,8 @@ def find_ipv6(text: str, start: int, end: int) -> Iterator[Span]:
         found = match.group()
         if found.endswith(":") and not found.endswith("::"):
             found = found[:-1]
+        if found.count(":") == 8 and "::" not in found:
+            found = found.rpartition(":")[0]  # a port behind all eight groups
         if _is_ipv6(found):
             yield Span(match.start(), match.start() + len(found), "IP_ADDRESS", "ipv6", 64)
 

@@ -24,7 +24,7 @@ _CANDIDATE = lazy(
 )
 CONTEXT = (
     r"phone|tel(?:efon|efono|éfono|éphone|\b|:)|mobile?|cell|fax|whatsapp|sms|call(?:back)?\b|dial|text me|reach (?:me|us|him|her|them) (?:at|on)"
-    r"|contact|handy|móvil|celular|portable|numéro|número|rufnummer|hotline|ring me|ph[:.]|viber|signal|voicemail"
+    r"|contact|handy|móvil|celular|portable|numéro|número|rufnummer|hotline|ring me|ph[:.]|viber|signal|voicemail|\b(?:my|her|his|our|your|their) number|\bring\b|\b[tm]:"
 )
 _CONTEXT = lazy(rf"(?:{CONTEXT})", re.IGNORECASE)
 _NANP = lazy(
@@ -59,6 +59,7 @@ def _by_shape(text: str, match: re.Match[str]) -> bool | None:  # noqa: PLR0911
     """True or False where the writing decides; None where only the metadata can."""
     found = match.group()
     core = _EXTENSION.sub("", found) if found[-7:].lower().strip("0123456789 ()-./\t") else found
+    core = core.lstrip("(") if core.startswith("(00") else core
     digits = core.encode().translate(None, _NO_DIGITS).decode()
     if len(digits) > 15 and core[0] not in "+0":
         return False  # longer than any telephone number: a card, an identifier
@@ -134,7 +135,7 @@ RULES = (
             r"[^0-9a-zA-Z_.\-=#:/$%*^@](1?[2-9][0-9]{9}|[2-9][0-9]{10})[^0-9a-zA-Z_\-%=/*:]",
             r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9][0-9]{1,4}[ \-][0-9]{2,5}[ \-][0-9]{2,5}",
             r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9][0-9]{4}[ \-][0-9]{5}[^0-9]",
-            r"(?i)(phone|tel[ :.ef]|mobile|cell|fax|whatsapp|sms|call|dial|text me|reach |contact|handy|m.vil|celular|portable|mero|rufnummer|hotline|ring me|[^a-z]ph[:.]|viber|signal|voicemail)[^0-9\n,;{}]*[0-9][0-9 ()\-./\t]{6}",
+            r"(?i)(phone|tel[ :.ef]|mobile|cell|fax|whatsapp|sms|call|dial|text me|reach |contact|handy|m.vil|celular|portable|mero|rufnummer|hotline|ring me|[^a-z]ph[:.]|viber|signal|voicemail|(my|her|his|our|your|their) number|[^a-z]ring |[^a-z][tm]:)[^0-9\n,;{}]*[0-9][0-9 ()\-./\t]{6}",
         ),
         find_phones,
     ),
