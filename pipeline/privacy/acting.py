@@ -129,8 +129,8 @@ class Redactor:
                 return line, outcome
             return (outcome.record or "").encode("utf-8", "replace"), outcome
         outcome = self.apply(record)
-        if outcome.status == "clean":
-            return line, outcome
+        if outcome.status == "clean" or (not outcome.findings and outcome.record == record):
+            return line, _CLEAN  # nothing in it, or only placeholders of our own
         if outcome.status == "quarantined":
             return b"", outcome
         return json.dumps(outcome.record, default=str).encode(), outcome
