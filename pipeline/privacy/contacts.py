@@ -14,6 +14,9 @@ from pipeline.privacy.lazily import lazy
 
 _LOCAL_REVERSED = lazy(r"[\w.+'\-]{1,64}")
 _DOMAIN = lazy(r"[^\W_][\w\-]{0,62}(?:\.[^\W_][\w\-]{0,62}){1,8}")
+_ADDRESS_LITERAL = lazy(
+    r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]{3,45})\]"
+)  # RFC 5321 section 4.1.3
 _TOP = lazy(r"(?:xn--[a-z0-9\-]{2,59}|[^\W\d_]{2,24})", re.IGNORECASE)
 _USERINFO = lazy(r"://[^\s/@]*\Z")
 _REMOTE_PATH = lazy(r":[\w~./\-]+/")
@@ -84,7 +87,13 @@ def _email_around(text: str, at: int) -> Span | None:  # noqa: PLR0911
         return None
     domain = _DOMAIN.match(text, at + 1, at + 254)
     if domain is None:
-        return None
+        literal = _ADDRESS_LITERAL.match(text, at + 1)
+        begin = _trim_local(text, at - local.end(), at)
+        return (
+            None
+            if literal is None or begin >= at
+            else Span(begin, literal.end(), "EMAIL_ADDRESS", "email", 65)
+        )
     begin, finish = at - local.end(), domain.end()
     begin = _trim_local(text, begin, at)
     labels = domain.group().split(".")
@@ -286,7 +295,11 @@ def find_home_paths(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 RULES = (
-    Rule("email", (r"(?i)[a-z0-9?_.+'\-]@[a-z0-9?][a-z0-9?_.\-]*\.[a-z?x]",), find_emails),
+    Rule(
+        "email",
+        (r"(?i)[a-z0-9?_.+'\-]@[a-z0-9?][a-z0-9?_.\-]*\.[a-z?x]", r"[A-Za-z0-9?_]@\[([0-9]|IPv6:)"),
+        find_emails,
+    ),
     Rule(
         "email_spoken",
         (

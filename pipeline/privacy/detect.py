@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.privacy import contacts, network, numbers, phones, providers, secrets, wallets
+from pipeline.privacy import commands, contacts, network, numbers, phones, providers, secrets, wallets
 from pipeline.privacy.decoding import (
     BASE64_TRIGGER,
     ESCAPE_TRIGGERS,
@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     *phones.RULES,
     *wallets.RULES,
     *secrets.RULES,
+    *commands.RULES,
     *providers.RULES,
 )
 _ESCAPES, _BASE64 = -1, -2
@@ -97,7 +98,7 @@ class Detector:
     def scan_record(self, record: Any) -> list[Finding]:
         """What the keys and values of a record of plain values hold, however deep; otherwise as ``scan_text``."""
         try:
-            text = _encode(record)
+            text = _encoded(record)
         except (ValueError, TypeError, RecursionError) as error:
             raise ScanError(
                 f"Scanning a record: it cannot be read to its end ({type(error).__name__}); keep it apart."
@@ -110,6 +111,11 @@ class Detector:
 
         A line that is no JSON is scanned as a text.
         """
+        if len(line) <= _STRETCH and line.isascii():
+            # Nearly every event of an agent ends here: nothing is decoded, folded or timed.
+            data = line if isinstance(line, bytes) else line.encode()
+            if b"\\" not in data and not self.engine.families(data):
+                return []
         text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
         deadline = self._deadline(len(text))
         if "\\u" not in text and not self._announced(_unescaped(text) if "\\" in text else text, deadline):
@@ -245,6 +251,16 @@ def _check(deadline: float) -> None:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def _encoded(record: Any) -> str:
+    """The record as JSON; what orjson refuses (large numbers, lone surrogates, great depth) takes the slower way."""
+    import orjson  # loaded by the first record
+
+    try:
+        return orjson.dumps(record, str, orjson.OPT_NON_STR_KEYS).decode()
+    except (orjson.JSONEncodeError, RecursionError):
+        return _encode(record)
 
 
 def _unescaped(text: str) -> str:

@@ -13,10 +13,14 @@ from pipeline.privacy.checksums import luhn, mod97
 from pipeline.privacy.found import Rule, Span, before
 from pipeline.privacy.lazily import lazy
 
-_CARD = lazy(r"(?<![0-9])[2-6][0-9OoIl|]{3}(?:[ \-._]?[0-9OoIl|]){8,15}")
-_CARD_GROUPED = lazy(r"(?<![0-9])[2-6](?:[ \-._][0-9]){12,18}(?![0-9])")
-_LOOK_ALIKE_DIGITS = str.maketrans("OoIl|", "00111", " -._")
-_SEPARATOR = lazy(r"[ \-._]")
+# The look behind comes second: a first character of a few lets the expression skip ahead fast.
+_CARD = lazy(
+    r"[2-69](?<![0-9].)[0-9OoIl|]{3}(?:(?:[ \-._]{1,2}|[ ]?\r?\n[ ]?|[ ]?[\-][ ])?[0-9OoIl|]){8,15}",
+    re.DOTALL,
+)
+_CARD_GROUPED = lazy(r"[2-6](?<![0-9].)(?:[ \-._][0-9]){12,18}(?![0-9])", re.DOTALL)
+_LOOK_ALIKE_DIGITS = str.maketrans("OoIl|", "00111", " -._\r\n")
+_GROUP = lazy(r"[0-9OoIl|]+")
 _CARD_LENGTHS = (16, 15, 14, 19, 13, 18, 17)
 
 
@@ -36,8 +40,8 @@ def find_cards(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _card(text: str, match: re.Match[str], seen: dict[tuple[str, bool], int]) -> Span | None:
     start, found = match.start(), match.group()
-    if start and (text[start - 1].isalnum() or text[start - 1] == "_"):
-        return None
+    if start and (text[start - 1].isalnum() or text[start - 1] in "_+"):
+        return None  # part of a name, or a telephone number
     if start > 1 and text[start - 1] == "." and text[start - 2].isdigit():
         return None
     following = text[match.end() : match.end() + 1]
@@ -53,13 +57,11 @@ def _card_size(found: str, goes_on: bool) -> int:
     digits = found.translate(_LOOK_ALIKE_DIGITS)
     if not _issuer(digits) or (not digits.isdigit()) or len(digits) - sum(map(found.count, "OoIl|")) < 10:
         return 0
-    inside, count = 0, 0
+    count = 0
     ends: dict[int, int] = {}
-    for group in _SEPARATOR.split(found):
-        inside += len(group)
-        count += len(group)
-        ends[count] = inside
-        inside += 1
+    for group in _GROUP.finditer(found):
+        count += len(group.group())
+        ends[count] = group.end()
     if goes_on:
         del ends[count]
     for length in _CARD_LENGTHS:
@@ -78,6 +80,7 @@ def _issuer(digits: str) -> bool:
         or 3000 <= four <= 3059
         or four == 3095
         or 3528 <= four <= 3589
+        or four == 9792
     )
 
 
@@ -95,7 +98,10 @@ IBAN_LENGTHS = {
 """Characters of an IBAN by country."""
 
 _NO_SEPARATORS = str.maketrans("", "", " -._")
-_IBAN = lazy(r"(?:(?<![A-Za-z0-9])|(?<=IBAN))[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \-._]{0,1}[A-Za-z0-9]){11,30}")
+_IBAN = lazy(
+    r"[A-Ya-y](?:(?<![A-Za-z0-9].)|(?<=IBAN.))[A-Za-z][ \-]?[0-9]{2}(?:[ \-._]{0,2}[A-Za-z0-9]){11,30}",
+    re.DOTALL,
+)
 
 
 def find_ibans(text: str, start: int, end: int) -> Iterator[Span]:
@@ -161,13 +167,19 @@ def _in_series(text: str, match: re.Match[str]) -> bool:
 RULES = (
     Rule(
         "card",
-        (r"[^0-9a-zA-Z_.][2-6][0-9OoIl|]{3}[0-9OoIl| \-._]{8}[0-9OoIl|]", r"[^0-9][2-6]([ \-._][0-9]){12}"),
+        (
+            r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)[0-9OoIl| \-._]{8}[0-9OoIl|]",
+            r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)[ \-\r\n]{2,3}[0-9]{4,6}[ \-\r\n]{2,3}[0-9]{4}",
+            r"[^0-9a-zA-Z_.][2-6][0-9]{3}\r?\n[0-9]{4,6}\r?\n[0-9]{4}",
+            r"[^0-9a-zA-Z_.][2-6][0-9OoIl|]{3}[ \-.][0-9OoIl|]{4}[ \-.][0-9OoIl|]{4}",
+            r"[^0-9][2-6]([ \-._][0-9]){12}",
+        ),
         find_cards,
     ),
     Rule(
         "iban",
         (
-            r"[^A-Za-z0-9][A-Z]{2}[ \-]?[0-9]{2}[ \-._]?[A-Z0-9]{4}[ \-._]?[A-Z0-9]{4}",
+            r"[^A-Za-z0-9][A-Z]{2}[ \-]?[0-9]{2}[ \-._]{0,2}[A-Z0-9]{4}[ \-._]{0,2}[A-Z0-9]{4}",
             r"IBAN[A-Z]{2}[0-9]{2}",
             # In small letters half the hashes begin like an account number, so more of it is asked for.
             r"[^A-Za-z0-9][a-z]{2}([0-9]{10}|[0-9]{2}[a-z][0-9]{10}|[0-9]{2}[a-z]{4}[0-9]{4}|[0-9]{2}[ .][a-z0-9]{4}[ .][a-z0-9]{4}|[0-9]{2}-[0-9]{4}-[0-9]{4}-[0-9])",

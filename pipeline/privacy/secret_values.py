@@ -6,6 +6,7 @@ What belongs here: judging one value by itself. What does not: where it stands a
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -103,10 +104,12 @@ def plausible(value: str, *, strong: bool, password: bool = False, quoted: bool 
     if value.isalpha() and value.isascii():
         if password and quoted and len(value) >= 6:
             return value.lower() not in WORDS
+        if password and strong and len(value) >= 8 and _case_changes(value) >= 4:
+            return True  # capitals strewn about, as in no word and no name of code
         return len(value) >= 20 and kinds >= 2 and entropy(value) > 3.5
     if password:
         if _plain_words(value):
-            return strong and len(_SPLIT.split(value)) >= 4 and value.islower()  # words strung together
+            return len(_SPLIT.split(value)) >= 4 and value.islower()  # words strung together
         return kinds >= 2 and (strong or any(c.isdigit() for c in value)) and not value.isalpha()
     if _plain_words(value) or not any(c.isdigit() for c in value):
         return False
@@ -125,6 +128,10 @@ def _plain_words(value: str) -> bool:
     return all(part.isalpha() or not part for part in _SPLIT.split(value)) and not any(
         c in value for c in "!@#$%^&*+=?"
     )
+
+
+def _case_changes(value: str) -> int:
+    return sum(a.isupper() != b.isupper() for a, b in itertools.pairwise(value))
 
 
 def classes(value: str) -> int:

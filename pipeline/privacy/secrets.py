@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pipeline.privacy.found import Rule, Span, before
 from pipeline.privacy.lazily import lazy
-from pipeline.privacy.secret_values import FILLER, WORDS, classes, entropy, is_filler, plausible
+from pipeline.privacy.secret_values import FILLER, WORDS, entropy, is_filler, plausible
 
 _JWT = lazy(
     r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,8000}\.[A-Za-z0-9_\-]{4,16000}(?:\.[A-Za-z0-9_\-]*){0,3}"
@@ -135,11 +135,11 @@ def _documented(user: str, password: str) -> bool:
 
 _NAMES = (
     r"pass[_\- ]?(?:word|wd|phrase|code|key)|passwd|pwd|passw|secret|token|api[_\- ]?key|apikey|access[_\- ]?key|auth[_\-]?key|private[_\- ]?key"
-    r"|signing[_\- ]?key|encryption[_\- ]?key|master[_\- ]?key|account[_\- ]?key|client[_\- ]?key|service[_\- ]?key|license[_\- ]?key|deploy[_\- ]?key|shared[_\- ]?key|secret[_\- ]?key|app[_\- ]?key|credentials?|contraseña|mot de passe|passwort|kennwort"
+    r"|signing[_\- ]?key|encryption[_\- ]?key|master[_\- ]?key|account[_\- ]?key|client[_\- ]?key|service[_\- ]?key|license[_\- ]?key|deploy[_\- ]?key|shared[_\- ]?key|secret[_\- ]?key|app[_\- ]?key|credentials?|wi-?fi[_\- ]key|senha|contraseña|mot de passe|passwort|kennwort"
     r"|session[_\-]?id|sessionid|csrf|cookie|authorization|otp|auth|pass|pw|bearer"
 )
 _ASSIGNED = lazy(
-    rf"(?P<name>{_NAMES})(?P<more>[\w\-]{{0,24}}|\[[\"']?|s?\b)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|:=|={{1,3}}|:|\bis(?: now| set to)?:?\b|\bwas\b|,|>)\s{{0,3}})"
+    rf"(?P<name>{_NAMES})(?P<more>[\w\-]{{0,24}}|\[[\"']?|s?\b)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|:=|={{1,3}}|:|\bis(?: now| set to)?(?::(?=\s)|\b)|\bwas\b|,|>)\s{{0,3}})"
     r"(?P<open>\\?[\"'`]|\*\*)?(?P<value>[^\s\"'`,;]{4,400})",
     re.IGNORECASE,
 )
@@ -151,6 +151,9 @@ _STEMS = (
     "token",
     "credential",
     "contrase",
+    "senha",
+    "wifi",
+    "wi-fi",
     "mot de passe",
     "kennwort",
     "session",
@@ -164,28 +167,6 @@ _BEFORE_KEY = lazy(
     r"(?:api|access|auth|private|signing|encryption|master|account|client|service|license|deploy|shared|secret|app)[_\- ]?\Z"
 )
 _QUOTED_REST = lazy(r"[^\"'`\n\\]{4,400}")
-_FLAG = lazy(
-    r"(?<!\S)--?(?:[\w\-]{0,24}?(?:password|passwd|secret|token|api-?key|key|auth|credentials?))[= ]\s?[\"']?(?P<value>[^\s\"']{6,400})",
-    re.IGNORECASE,
-)
-_HEADER = lazy(
-    r"(?:\b(?P<kind>bearer|basic|token|apikey|negotiate|digest)[ \t]+)(?P<value>[A-Za-z0-9+/=_.~\-]{12,4000})",
-    re.IGNORECASE,
-)
-_CURL_USER = lazy(
-    r"(?<!\S)(?:-u|--user|--proxy-user)[= ]?\s?[\"']?(?P<user>[^\s:\"'$<{]{1,64}):(?P<value>[^\s\"'$<{][^\s\"'<{]{2,200})"
-)
-_SHORT_FLAG = lazy(
-    r"\b(?:mysql(?:dump|admin)?|mariadb|sshpass|redis-cli)\b[^\n|;]{0,120}?\s-[pa] ?(?P<value>[^\s\"'\-$<][^\s\"'<]{3,200})"
-)
-_NETRC = lazy(r"\b(?:login|user)\s{1,4}\S{1,64}\s{1,4}password\s{1,4}(?P<value>\S{4,200})")
-_COMMANDS = (
-    (_FLAG, "flag", ("--", " -")),
-    (_CURL_USER, "curl_user", ("-u", "--proxy")),
-    (_SHORT_FLAG, "flag", ("mysql", "mariadb", "sshpass", "redis-cli")),
-    (_NETRC, "netrc", ("login", "user")),
-)
-_SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "negotiate", "digest")
 _KEY_NAME = lazy(
     rf"(?:^|[^a-z])(?:{_NAMES})(?:$|[^a-z])|passw|secret|apikey|token$|password$|passphrase$|pwd$",
     re.IGNORECASE,
@@ -202,7 +183,7 @@ _OTHER = lazy(
 
 
 def find_assigned(text: str, start: int, end: int) -> Iterator[Span]:
-    """``name = value`` in any writing, flags of commands, ``Authorization`` headers and ``curl -u``."""
+    """``name = value`` in any writing."""
     stop = min(len(text), end + 480)
     done = start
     for place in _name_places(text, start, end):
@@ -211,19 +192,6 @@ def find_assigned(text: str, start: int, end: int) -> Iterator[Span]:
         if span is not None:
             yield span
             done = span.end
-    low = text[start:stop].lower()
-    for pattern, rule, words in _COMMANDS:
-        if not any(word in low for word in words):
-            continue
-        for match in pattern.finditer(text, start, stop):
-            if match.start() < end and plausible(match["value"], strong=True):
-                yield Span(match.start("value"), match.end("value"), "SECRET", rule, 46)
-    if not any(word in low for word in _SCHEMES):
-        return
-    for match in _HEADER.finditer(text, start, min(len(text), end + 4200)):
-        value = match["value"].rstrip(".")
-        if match.start() < end and not is_filler(value) and _header_value(match["kind"].lower(), value):
-            yield Span(match.start("value"), match.start("value") + len(value), "SECRET", "authorization", 48)
 
 
 def _name_places(text: str, start: int, end: int) -> list[int]:
@@ -244,51 +212,49 @@ def _name_places(text: str, start: int, end: int) -> list[int]:
     return sorted(place for place in places if place < end)
 
 
-def _header_value(kind: str, value: str) -> bool:
-    if kind == "basic":
-        try:
-            decoded = binascii.a2b_base64(value + "=" * (-len(value) % 4)).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            return False
-        return ":" in decoded and decoded.isprintable()
-    return len(value) >= 16 and classes(value) >= 2 and any(c.isdigit() for c in value)
-
-
 def _assigned(text: str, match: re.Match[str]) -> Span | None:
-    name_start = match.start()
-    while (
-        name_start
-        and match.start() - name_start < 40
-        and (text[name_start - 1].isalnum() or text[name_start - 1] in "_-")
-    ):
-        name_start -= 1
-    name = text[name_start : match.end("name")] + match["more"].strip("[\"'")
+    name = text[_name_start(text, match.start()) : match.end("name")] + match["more"].strip("[\"'")
     bare = match["name"].lower()
-    if _OTHER.search(name) or (
-        bare in ("pass", "pw", "auth", "otp", "cookie", "csrf", "bearer") and not _word_named(text, match)
-    ):
+    if _OTHER.search(name) or (bare in _SHORT_NAMES and not _word_named(text, match)):
         return None
-    value_start, value = match.start("value"), match["value"]
+    separator = match["sep"].strip()
     quoted = match["open"] is not None
-    if quoted:
-        rest = _QUOTED_REST.match(text, value_start)
-        value = rest.group() if rest else value
-        if " " in value and not _phrase(name, value):
-            return None
-    else:
-        value = value.rstrip(".)]}>!?:*\\")
-        value = re.sub(r"(?:\)|\]|\}|<|\\[nrt\"']).*\Z", "", value, flags=re.DOTALL)
-    if "is" in match["sep"].lower() or "was" in match["sep"].lower() or match["sep"].strip() in (",", ">"):
-        strong = False
-        if match["sep"].strip() in (",", ">") and not quoted and match["sep"].strip() != ">":
-            return None
-    else:
-        strong = quoted or match["sep"].strip("\"'`] \\*") in ("=", ":=", "=>", ":")
-    word_like = re.search(r"pass|pwd|pw\Z|kennwort|contrase", bare) is not None
+    if separator == "," and not quoted:
+        return None
+    weak = separator in (",", ">") or "is" in separator.lower() or "was" in separator.lower()
+    strong = not weak and (quoted or separator.strip("\"'`] \\*)") in ("=", ":=", "=>", ":"))
+    value = _value(text, match, strong)
+    if quoted and " " in value and not _phrase(name, value):
+        return None
+    word_like = re.search(r"pass|pwd|pw\Z|kennwort|contrase|senha|wi-?fi", bare) is not None
     identifier = _UUID.fullmatch(value) is not None and re.search(r"key|secret", bare) is not None
     if not identifier and not plausible(value, strong=strong, password=word_like, quoted=quoted):
         return None
-    return Span(value_start, value_start + len(value), "SECRET", "assigned", 44)
+    begin = match.start("value")
+    return Span(begin, begin + len(value), "SECRET", "assigned", 44)
+
+
+_SHORT_NAMES = frozenset(("pass", "pw", "auth", "otp", "cookie", "csrf", "bearer"))
+_VALUE_END = lazy(r"(?:\)|\]|\}|<|\\[nrt\"']).*\Z", re.DOTALL)
+
+
+def _name_start(text: str, place: int) -> int:
+    begin = place
+    while begin and place - begin < 40 and (text[begin - 1].isalnum() or text[begin - 1] in "_-"):
+        begin -= 1
+    return begin
+
+
+def _value(text: str, match: re.Match[str], strong: bool) -> str:
+    """What is assigned: up to the closing quote, or as far as a word goes without the sentence's signs."""
+    found = match["value"]
+    if match["open"] is not None:
+        rest = _QUOTED_REST.match(text, match.start("value"))
+        return rest.group() if rest else found
+    value = found.rstrip(".)]}>!?:*\\")
+    if strong and found == value + "!":
+        value = found
+    return _VALUE_END.sub("", value)
 
 
 def _word_named(text: str, match: re.Match[str]) -> bool:
@@ -320,7 +286,7 @@ def secret_value(name: str, value: str) -> bool:
     return " " not in value.strip() and plausible(value.strip(), strong=True, password=word_like, quoted=True)
 
 
-_RANDOM = lazy(r"(?<![A-Za-z0-9+/=_\-.])[A-Za-z0-9+/_\-]{20,200}={0,2}(?![A-Za-z0-9+/_\-])")
+_RANDOM = lazy(r"(?<![A-Za-z0-9+/_\-.])[A-Za-z0-9+/_\-]{20,200}={0,2}(?![A-Za-z0-9+/_\-])")
 _NEAR = lazy(r"secret|token|passw|api.?key|\bkey\b|credential|access.?key|auth|bearer|private")
 
 
@@ -353,12 +319,12 @@ def find_random(text: str, start: int, end: int) -> Iterator[Span]:
 # A number alone under a name such as ``total_tokens`` announces nothing; a quoted number may be a password.
 _VALUE_TRIGGER = (
     r"([_\-][\w\-]*|[a-rt-z][a-z]*)?[\"'`\]\\*\s]*(=|:|,|>|is|was)[=>:\s*]*"
-    r"([\"'`\\]+[^\s\"'`,;\\(){}\[\]<>$]{5}|[0-9]{0,8}[^\s\"'`,;\\(){}\[\]<>$0-9.][^\s\"'`,;\\(){}\[\]<>$]{4}|[0-9]{6})"
+    r"([\"'`\\]+[^\s\"'`,;\\(){}\[\]<>$][^\s\"'`,;\\(){}\[\]<>]{4}|[0-9]{0,8}[^\s\"'`,;\\(){}\[\]<>$0-9.][^\s\"'`,;\\(){}\[\]<>]{4}|[0-9]{6})"
 )
 _TRIGGER_NAMES = (
     r"(pass[_\- ]?(word|wd|phrase|code|key)|passwd|pwd|passw|secret|token|api[_\- ]?key"
     r"|(access|auth|private|signing|encryption|master|account|client|service|license|deploy|shared|app)[_\- ]?key"
-    r"|credential|mot de passe|passwort|kennwort|contrase.a|session_?id|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
+    r"|credentials?|mot de passe|passwort|kennwort|contrase.a|senha|wi-?fi[ _\-]key|session_?id|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
 )
 
 RULES = (
@@ -376,18 +342,14 @@ RULES = (
         "assigned",
         (
             rf"(?i){_TRIGGER_NAMES}{_VALUE_TRIGGER}",
-            r"(?i)--?[\w\-]{0,24}(password|passwd|secret|token|key|auth|credential)s?[= ]\s?[\"']?[^\s\"'\-]{6}",
-            r"(?i)(bearer|basic|token|apikey|negotiate|digest)[ \t]+[A-Za-z0-9+/=_.~\-]{12}",
-            r"(sshpass|mysql|mysqldump|mysqladmin|mariadb|redis-cli)[^\n|;]*\s-[pa] ?[^\s\-]",
-            r"(login|user)\s+\S+\s+password\s+\S{4}",
-            r"(-u|--user|--proxy-user)[= ]?\s?[\"']?[^\s:\"'$<{]+:[^\s\"'$<{]{3}",
+            r"(?i)(secret|password|token|credential|environ|env|config|settings)s?\[[\"'][\w\-]+[\"']\]\s?=\s?[\"'][^\s\"']{5}",
         ),
         find_assigned,
     ),
     Rule(
         "random",
         (
-            r"(?i)(secret|token|passw|key|credential|auth|bearer|private)[^\n,;{}()\[\]<>]*[^a-z0-9+/=_\-.][a-z0-9+/_\-]{20}",
+            r"(?i)(secret|token|passw|key|credential|auth|bearer|private)[^\n,;{}()\[\]<>]*[^a-z0-9+/_\-.][a-z0-9+/_\-]{20}",
         ),
         find_random,
     ),
