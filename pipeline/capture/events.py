@@ -23,7 +23,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A group of fields inside a body."""
 
 
-class TaskReceived(Body):
+class TaskReceived(Body, frozen=True, kw_only=True):
     """A task came in: what it is and what it asks for."""
 
     text_fields: ClassVar[tuple[str, ...]] = ("description", "context")
@@ -37,7 +37,7 @@ class TaskReceived(Body):
     parent_task_id: Name | None = None
 
 
-class Candidate(Part):
+class Candidate(Part, frozen=True, kw_only=True):
     """An agent that could have got the task: its score (any scale, higher is better) and why."""
 
     agent: Name
@@ -46,7 +46,7 @@ class Candidate(Part):
     eligible: bool = True
 
 
-class RoutingDecided(Body):
+class RoutingDecided(Body, frozen=True, kw_only=True):
     """Who gets the task, out of whom, by which strategy.
 
     ``propensity`` is the probability with which the strategy chose this agent in this context (0 excluded);
@@ -65,7 +65,7 @@ class RoutingDecided(Body):
     routing_ms: Amount | None = None
 
 
-class ExecutionStarted(Body):
+class ExecutionStarted(Body, frozen=True, kw_only=True):
     """An agent began to work; a retry is an execution of its own with the next ``attempt``."""
 
     execution_id: Name
@@ -75,7 +75,7 @@ class ExecutionStarted(Body):
     attempt: Count = 1
 
 
-class ToolCalled(Body):
+class ToolCalled(Body, frozen=True, kw_only=True):
     """One call of a tool: arguments, outcome, duration."""
 
     text_fields: ClassVar[tuple[str, ...]] = ("arguments", "result", "error")
@@ -91,7 +91,7 @@ class ToolCalled(Body):
     turn: Count | None = None
 
 
-class Tokens(Part):
+class Tokens(Part, frozen=True, kw_only=True):
     """Tokens by use; ``cached`` and ``reasoning`` are shares of ``input`` and ``output``."""
 
     input: Count = 0
@@ -101,7 +101,7 @@ class Tokens(Part):
     tool: Count = 0
 
 
-class Resources(Part):
+class Resources(Part, frozen=True, kw_only=True):
     """What the execution used of the machine."""
 
     cpu_seconds: Amount | None = None
@@ -109,7 +109,7 @@ class Resources(Part):
     network_bytes: Count | None = None
 
 
-class ExecutionCompleted(Body):
+class ExecutionCompleted(Body, frozen=True, kw_only=True):
     """An agent finished, well or not."""
 
     text_fields: ClassVar[tuple[str, ...]] = ("failure_message", "output")
@@ -131,7 +131,7 @@ class ExecutionCompleted(Body):
     output: Text = ""
 
 
-class QualityGate(Part):
+class QualityGate(Part, frozen=True, kw_only=True):
     """One gate of the evaluation and whether it was passed."""
 
     name: Name
@@ -141,7 +141,7 @@ class QualityGate(Part):
     message: Text = ""
 
 
-class Rubric(Part):
+class Rubric(Part, frozen=True, kw_only=True):
     """Scores from 0 to 1 for format, tool use, the task itself, minimality, cost and safety."""
 
     format: Share | None = None
@@ -152,7 +152,7 @@ class Rubric(Part):
     safety: Share | None = None
 
 
-class MinimalDiff(Part):
+class MinimalDiff(Part, frozen=True, kw_only=True):
     """How small the change was kept; ``similarity`` of the code before and after, 0 to 1."""
 
     files_changed: Count | None = None
@@ -162,7 +162,7 @@ class MinimalDiff(Part):
     scaffolding_penalty: Share | None = None
 
 
-class TurnReward(Part):
+class TurnReward(Part, frozen=True, kw_only=True):
     """The reward of one turn of the conversation."""
 
     turn: Count
@@ -170,7 +170,7 @@ class TurnReward(Part):
     reason: Text = ""
 
 
-class Budget(Part):
+class Budget(Part, frozen=True, kw_only=True):
     """What the task was allowed to change and to spend, and what it did; null where no limit was set."""
 
     files_limit: Count | None = None
@@ -182,7 +182,7 @@ class Budget(Part):
     within_budget: bool | None = None
 
 
-class EvaluationFinished(Body):
+class EvaluationFinished(Body, frozen=True, kw_only=True):
     """What an execution is worth: gates, rubric, minimality, rewards, budget, overall score (0 to 1)."""
 
     text_fields: ClassVar[tuple[str, ...]] = ("feedback", "judge_reasoning")
@@ -202,7 +202,7 @@ class EvaluationFinished(Body):
     evaluation_ms: Amount | None = None
 
 
-class Message(Part):
+class Message(Part, frozen=True, kw_only=True):
     """One message of a conversation."""
 
     role: Name
@@ -213,7 +213,7 @@ class Message(Part):
     tool_call_id: Name | None = None
 
 
-class DeepAnalysis(Body):
+class DeepAnalysis(Body, frozen=True, kw_only=True):
     """The expensive look at a sampled task: conversation, code before and after, what judge and agent say.
 
     ``code_before`` and ``code_after`` feed the hourly computation of AST metrics; ``ast_metrics`` are figures
