@@ -105,7 +105,10 @@ def _mended(value: Any, faults: set[str], depth: int) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
-        return {str(_mended(str(name), faults, depth + 1)): _mended(part, faults, depth + 1) for name, part in value.items()}
+        return {
+            str(_mended(str(name), faults, depth + 1)): _mended(part, faults, depth + 1)
+            for name, part in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [_mended(part, faults, depth + 1) for part in value]
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
@@ -166,4 +169,6 @@ def _is_text(info: inspect.Type) -> bool:
 
 
 def _is_numbers(info: inspect.Type) -> bool:
-    return isinstance(info, inspect.DictType) and isinstance(info.value_type, inspect.FloatType | inspect.IntType)
+    return isinstance(info, inspect.DictType) and isinstance(
+        info.value_type, inspect.FloatType | inspect.IntType
+    )

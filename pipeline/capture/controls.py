@@ -91,7 +91,9 @@ class Controls:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self.problem = f"{SAMPLING_FILE} is malformed ({type(error).__name__}): the rates before stay"
             return
-        numbers = [part for rate in rates.values() for part in (rate.values() if isinstance(rate, dict) else [rate])]
+        numbers = [
+            part for rate in rates.values() for part in (rate.values() if isinstance(rate, dict) else [rate])
+        ]
         if not all(0 <= number <= 1 for number in numbers):
             self.problem = f"{SAMPLING_FILE} holds a rate outside 0 to 1: the rates before stay"
             return

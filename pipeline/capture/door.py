@@ -61,7 +61,10 @@ class Door:
 
     def _sealed(self, subject: bytes) -> bytes:
         """A subject in place of one that may hold something private: a keyed hash, so events still join."""
-        return b'"private-%b"' % hashlib.blake2b(subject, key=self._key[:64], digest_size=10).hexdigest().encode()
+        return (
+            b'"private-%b"'
+            % hashlib.blake2b(subject, key=self._key[:64], digest_size=10).hexdigest().encode()
+        )
 
 
 def _placeholder_key() -> bytes:
