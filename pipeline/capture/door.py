@@ -46,7 +46,7 @@ class Door:
 
     def check(self, subject: bytes, body: bytes) -> Passed:
         """Subject and body (both JSON) as they may be written; body is empty where it is quarantined."""
-        line, outcome = self._redactor.apply_json(b'{"subject":%b,"body":%b}' % (subject, body))
+        _, outcome = self._redactor.apply_json(b'{"subject":%b,"body":%b}' % (subject, body))
         if outcome.status == "clean":
             return Passed(subject, body, "clean")
         if outcome.status == "quarantined" or not isinstance(outcome.record, dict):

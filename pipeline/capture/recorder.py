@@ -27,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-import pipeline.capture.events  # registers the kinds of a task's events
+import pipeline.capture.events  # noqa: F401 - registers the kinds of a task's events
 from pipeline import __version__
 from pipeline.capture.bodies import Prepared, Refused, encode, prepare, without, without_texts
 from pipeline.capture.controls import Controls, Rate, draw

@@ -6,8 +6,6 @@ not: writing (``recorder``), wrapping somebody's functions (``interceptors``).
 
 from __future__ import annotations
 
-import functools
-import inspect
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -69,7 +67,8 @@ class TaskRecording:
         """A decorator that records each call as a tool call of the running execution."""
         from pipeline.capture.interceptors import wrap_tool
 
-        return wrap_tool(self, function)
+        wrapped: Function = wrap_tool(self, function)
+        return wrapped
 
 
 def new_id(kind: str) -> str:
@@ -169,11 +168,3 @@ def failure(error: BaseException) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         text = ""
     return {"failure_reason": type(error).__name__[:200], "failure_message": text}
-
-
-def signature_kept(wrapper: Callable[..., Any], function: Callable[..., Any]) -> Any:
-    """The wrapper under the function's name, documentation and signature."""
-    kept = functools.wraps(function)(wrapper)
-    if inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(kept):
-        inspect.markcoroutinefunction(kept)  # type: ignore[attr-defined]
-    return kept

@@ -12,7 +12,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.capture.spool import fcntl, segment_name
+from pipeline.capture.spool import segment_name
+
+try:
+    import fcntl
+except ImportError:  # Windows: segments are named as unlocked
+    fcntl = None  # type: ignore[assignment]
 
 RETRY_SECONDS = 30.0
 """How long the second directory is used before the first one is tried again."""
