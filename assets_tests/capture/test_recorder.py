@@ -243,7 +243,7 @@ def test_interceptors_pass_everything_through(recorder: Recorder, places: tuple[
             raise refusal
         return {"output": "done", "success": True}
 
-    def stream(task: dict[str, Any]) -> Iterator[int]:
+    def stream(task: dict[str, Any]) -> Any:
         got = yield 1
         yield got
         return {"output": "streamed"}

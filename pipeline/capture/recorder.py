@@ -303,7 +303,7 @@ class Recorder(TaskRecording):
         kind = "recorder_stopped" if body is RecorderStopped else "recorder_report"
         self._own(kind, encode(body(**fields)), at)
 
-    def _line(self, kind: str, caller: str, subject: bytes, body: bytes, begun: int, at: int) -> bool:
+    def _line(self, kind: str, caller: str, subject: bytes, body: bytes, begun: int, at: int) -> bool:  # noqa: PLR0917
         self._sequence += 1
         line = checked(
             b'{"kind":"%b","subject":%b,"body":%b,"id":"%b","schema_version":%d,"at":%d,"monotonic_ns":%d,'

@@ -34,7 +34,8 @@ def stats(directories: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def verify(directories: Iterable[Path]) -> list[dict[str, Any]]:
-    """Everything that is wrong: broken lines, bodies their type refuses, doubled and missing sequence numbers."""
+    """Everything that is wrong: broken lines, bodies their type refuses, doubled and missing sequence
+    numbers."""
     problems: list[dict[str, Any]] = []
     numbers: dict[str, Counter[int]] = {}
     for segment in segments(directories):

@@ -97,9 +97,7 @@ def stats(directory: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo(
-            f"{row['hour']} {row['process']} {row['kind']:<22} {row['events']:>9,} {row['bytes']:>13,} B"
-        )
+        click.echo("{hour} {process} {kind:<22} {events:>9,} {bytes:>13,} B".format(**row))
     click.echo(
         f"{sum(row['events'] for row in rows):,} events, {sum(row['bytes'] for row in rows):,} bytes",
         err=True,
@@ -110,7 +108,8 @@ def stats(directory: Path | None, as_json: bool) -> None:
 @_directory
 @_as_json
 def verify(directory: Path | None, as_json: bool) -> None:
-    """Check every line's checksum and body, and every process's sequence; exit code 1 where something is wrong.
+    """Check every line's checksum and body, and every process's sequence; exit code 1 where something is
+    wrong.
 
     \b
     Example:
