@@ -509,8 +509,8 @@ def _close_at_exit(reference: weakref.ref[Recorder]) -> None:
     if lost:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts["failed"].items()))
         sys.stderr.write(
-            f"Recording: {lost} of {counts['emitted']} events are lost, because neither the spool nor its second "
-            f"directory could be written ({reasons}); make room or set PIPELINE_SPOOL_FALLBACK.\n"
+            f"Recording: {lost} of {counts['emitted']} events are lost, because neither the spool nor its "
+            f"second directory could be written ({reasons}); make room or set PIPELINE_SPOOL_FALLBACK.\n"
         )
 
 

@@ -73,7 +73,7 @@ def tail(directory: Path | None, as_json: bool, kind: str | None, task: str | No
                     click.echo(
                         line.raw[9:].decode().rstrip("\n")
                         if as_json
-                        else f"{segment.hour} {event.kind:<22} {event.subject} {bytes(event.body).decode()[:160]}"
+                        else f"{segment.hour} {event.kind:<22} {event.subject} {bytes(event.body).decode()[:160]}"  # noqa: E501
                     )
         if once:
             return
@@ -151,5 +151,5 @@ def simulate(tasks: int, seed: int, rate: float | None, directory: Path | None, 
     click.echo(
         json.dumps(report)
         if as_json
-        else f"{tasks} tasks, {report['written']} events, {report['bytes_written']:,} bytes in {report['directory']}"
+        else f"{tasks} tasks, {report['written']} events, {report['bytes_written']:,} bytes in {report['directory']}"  # noqa: E501
     )
