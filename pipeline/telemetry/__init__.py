@@ -1,0 +1,1 @@
+"""Events of agents, loaded by hour, joined, aggregated and watched."""

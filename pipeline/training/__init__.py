@@ -1,0 +1,1 @@
+"""Training signals: records of runs, and what trainers load made from them."""
