@@ -30,7 +30,7 @@ class Event(pa.DataFrameModel):
     event_id: pl.String = pa.Field(str_length={"min_value": 26, "max_value": 26}, description="ULID of the event")
     process: pl.String = pa.Field(str_length={"min_value": 26, "max_value": 26}, description="ULID of the recording process")
     sequence: pl.Int64 = pa.Field(ge=0, description="number of the event within its process, from 1; 0 where a recorder spoke beside the count")
-    at: UtcInstant = pa.Field(description="when it happened, by the wall clock of its host")
+    happened_at: UtcInstant = pa.Field(description="when it happened, by the wall clock of its host")
     synthetic: pl.Boolean = pa.Field(description="made by a simulator or stub")
     task_id: pl.String = pa.Field(description="the task, as the application names it")
     host: pl.String = pa.Field(nullable=True, description="machine that recorded it")
@@ -73,7 +73,7 @@ class RoutingDecisions(Event):
 class TaskExecutions(Event):
     """One execution of a task by an agent: its start and its end joined by execution_id within the hour.
 
-    Where both were recorded in the hour, event_id, process, sequence and at are those of the end; ``has_start``
+    Where both were recorded in the hour, event_id, process, sequence and happened_at are those of the end; ``has_start``
     and ``has_end`` say which were. A retry is an execution of its own with the next attempt.
     """
 
@@ -255,7 +255,7 @@ class RejectedEvents(pa.DataFrameModel):
     hour: UtcInstant = pa.Field(description="start of the hour, UTC, in whose folder the line lies")
     segment: pl.String = pa.Field(description="segment the line stands in")
     segment_hash: pl.String = pa.Field(description="SHA-256 of the segment; of what was read of it while it is open")
-    offset: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="where the line begins")
+    byte_offset: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="where the line begins")
     reason: pl.String = pa.Field(description="broken_line, torn_line, bad_envelope, unknown_kind, bad_body, bad_time, late or bad_row")
     message: pl.String = pa.Field(metadata=_TEXT, description="what was found, in one sentence")
     kind: pl.String = pa.Field(nullable=True, description="kind of event, where it can be read")
@@ -263,7 +263,7 @@ class RejectedEvents(pa.DataFrameModel):
     process: pl.String = pa.Field(nullable=True, description="process, by its line or by the name of its segment")
     sequence: pl.Int64 = pa.Field(nullable=True, description="number within its process, where it can be read")
     task_id: pl.String = pa.Field(nullable=True, description="its subject, where it can be read")
-    at: UtcInstant = pa.Field(nullable=True, description="its time, where it can be read")
+    happened_at: UtcInstant = pa.Field(nullable=True, description="its time, where it can be read")
     length: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="length of the line, which stands in the archive")
 
     class Config:
@@ -351,7 +351,7 @@ TOOL_CALLS = Table("telemetry.tool_calls", ToolCalls, ("event_id",), "Every call
 CAWS_EVALUATIONS = Table("telemetry.caws_evaluations", CawsEvaluations, ("event_id",), "Every evaluation: gates, rubric, rewards, budget.")
 DEEP_ANALYSES = Table("telemetry.deep_analyses", DeepAnalyses, ("event_id",), "Deep looks at sampled tasks.")
 DATA_POINTS = Table("telemetry.data_points", DataPoints, ("task_id",), "Each task with all its events joined.")
-REJECTED_EVENTS = Table("telemetry.rejected_events", RejectedEvents, ("segment", "segment_hash", "offset"), "Lines that are no events, with reason.")
+REJECTED_EVENTS = Table("telemetry.rejected_events", RejectedEvents, ("segment", "segment_hash", "byte_offset"), "Lines that are no events, with reason.")
 RECORDER_PROCESSES = Table("telemetry.recorder_processes", RecorderProcesses, ("process",), "Emitted = loaded + duplicates + rejected + waiting, per process.")
 RECORDER_REPORTS = Table("telemetry.recorder_reports", RecorderReports, ("event_id",), "What recorders say of themselves.")
 EVENT_COUNTS = Table("telemetry.event_counts", EventCounts, ("minute", "kind", "synthetic"), "Events by kind and minute.")
