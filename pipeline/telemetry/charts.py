@@ -18,7 +18,9 @@ def event_counts(frame: pl.DataFrame) -> Mapping[str, str]:
     minutes = frame.pivot(on="kind", index="minute", values="loaded", aggregate_function="sum").sort("minute")
     series = {name: minutes[name].to_list() for name in minutes.columns if name != "minute"}
     return {
-        "events by kind": bars("Events by kind", kinds["kind"].to_list(), kinds["loaded"].to_list(), unit="events"),
+        "events by kind": bars(
+            "Events by kind", kinds["kind"].to_list(), kinds["loaded"].to_list(), unit="events"
+        ),
         "events by minute": lines(
             "Events by minute", [f":{minute:02d}" for minute in minutes["minute"]], series, unit="events"
         ),

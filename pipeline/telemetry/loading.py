@@ -56,7 +56,9 @@ def _loaded_part(warehouse: Warehouse, part: str, hour: Hour) -> pl.DataFrame:
 
 def _audited(archive: Archive, hours: list[Hour], tasks: pl.Series, share: float) -> frozenset[str]:
     """Tasks of the audited share in whose events private data stands behind the door."""
-    drawn = pl.DataFrame({"subject": [task for task in tasks if is_audited(task, share)]}, {"subject": pl.String})
+    drawn = pl.DataFrame(
+        {"subject": [task for task in tasks if is_audited(task, share)]}, {"subject": pl.String}
+    )
     if not drawn.height:
         return frozenset()
     with archive.reading(*hours) as connection:
