@@ -17,8 +17,8 @@ import polars as pl
 from pipeline.capture.events import TASK_KINDS
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import Archive
+from pipeline.telemetry.event_models import RUBRIC_PARTS
 from pipeline.telemetry.projecting import join_executions, projected
-from pipeline.telemetry.tables import RUBRIC_PARTS
 
 _OVERVIEW = """
 SELECT subject, count(DISTINCT event_id) AS event_count, bool_or(synthetic) AS synthetic,

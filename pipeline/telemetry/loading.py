@@ -33,7 +33,7 @@ def data_points(archive: Archive, warehouse: Warehouse, hour: Hour, settings: Lo
         return DATA_POINTS.empty()
     parts = {part: _loaded_part(warehouse, part, hour) for part in PARTS}
     for part, frame in following(archive, elsewhere, tasks.select("subject")).items():
-        parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])  # type: ignore[arg-type]
+        parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])
     private = _audited(archive, [hour, *elsewhere], tasks["subject"], settings.audited_share)
     return validate_points(join_points(tasks, parts), hour, settings, private)
 

@@ -14,12 +14,12 @@ import polars as pl
 
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import ORDER, Archive, select
+from pipeline.telemetry.event_models import RUBRIC_PARTS
 from pipeline.telemetry.tables import (
     CAWS_EVALUATIONS,
     DEEP_ANALYSES,
     RECORDER_REPORTS,
     ROUTING_DECISIONS,
-    RUBRIC_PARTS,
     TASK_EXECUTIONS,
     TASKS,
     TOOL_CALLS,
