@@ -219,7 +219,7 @@ with place.open("ab", buffering=0) as handle:
 """
 
 
-class writing:  # noqa: N801 - reads as a sentence
+class writing:
     """A process that appends to an open segment until it is killed."""
 
     def __init__(self, emitter: Emitter, spool: Path, lines: int | None) -> None:
