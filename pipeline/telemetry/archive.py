@@ -104,10 +104,13 @@ class Archive:
 
     def _views(self, connection: duckdb.DuckDBPyConnection, files: list[tuple[Path, Hour]]) -> None:
         listed = ", ".join("'" + str(place).replace("'", "''") + "'" for place, _ in files)
-        columns = ", ".join(ARCHIVE_SCHEMA)
+        columns = ", ".join(name for name in ARCHIVE_SCHEMA if name != "reason")
+        redriven = f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%'"
+        # A redriven line of another hour only tells this one that it is loaded there.
+        moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
         connection.execute(
-            f"CREATE VIEW lines AS SELECT {columns}, filename AS file, "
-            f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%' AS redriven "
+            f"CREATE VIEW lines AS SELECT {columns}, CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "
+            f"filename AS file, {redriven} AS redriven "
             f"FROM read_parquet([{listed}], filename = true, union_by_name = true)"
         )
         limit = int(self.lateness.total_seconds())

@@ -129,7 +129,8 @@ def _hours_of(archive: Archive, process: str) -> list[Hour]:
     folders = {
         place.parent.name
         for directory in (archive.directory, archive.snapshots)
-        for place in directory.glob(f"*/{process}-*.parquet")
+        for pattern in (f"*/{process}-*.parquet", f"*/{REDRIVEN}*.parquet")
+        for place in directory.glob(pattern)
     }
     return sorted(hour for name in folders if (hour := hour_of_folder(name)) is not None)
 

@@ -75,7 +75,7 @@ def _judged_again(kept: pl.DataFrame) -> pl.DataFrame:
     frames = [pl.DataFrame(schema=ARCHIVE_SCHEMA)]
     for row in kept.iter_slices(1):
         offset = row["byte_offset"][0]
-        line = restored(row.select(ROW_SCHEMA))
+        line = restored(row.select(*ROW_SCHEMA))
         judged = judge(line, offset, now()).with_columns(
             **{name: row[name] for name in ARCHIVE_SCHEMA if name not in ROW_SCHEMA}
         )
