@@ -110,7 +110,8 @@ class Archive:
         moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
         connection.execute(
             f"CREATE VIEW lines AS SELECT {columns}, "
-            f"CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, filename AS file, {redriven} AS redriven "
+            f"CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "
+            f"filename AS file, {redriven} AS redriven "
             f"FROM read_parquet([{listed}], filename = true, union_by_name = true)"
         )
         limit = int(self.lateness.total_seconds())
