@@ -5,12 +5,13 @@ from __future__ import annotations
 import dagster as dg
 
 from pipeline.capability.assets import ASSETS as CAPABILITY_ASSETS
+from pipeline.collector.assets import ASSETS as COLLECTOR_ASSETS
 from pipeline.schedules import JOBS, SCHEDULES
 from pipeline.sources.assets import ASSETS as SOURCE_ASSETS
 from pipeline.warehouse.resource import WarehouseResource
 
 defs = dg.Definitions(
-    assets=[*SOURCE_ASSETS, *CAPABILITY_ASSETS],
+    assets=[*SOURCE_ASSETS, *COLLECTOR_ASSETS, *CAPABILITY_ASSETS],
     jobs=list(JOBS),
     schedules=list(SCHEDULES),
     resources={"warehouse": WarehouseResource()},

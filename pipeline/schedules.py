@@ -17,7 +17,7 @@ FETCH_STEP = "sources_source_fetches"
 
 main_job = dg.define_asset_job(
     MAIN_JOB,
-    selection=dg.AssetSelection.groups("sources", "capability"),
+    selection=dg.AssetSelection.groups("sources", "collector", "capability"),
     description="Facts and benchmark scores in, validated and ranked category scores out, for one hour.",
 )
 

@@ -89,7 +89,8 @@ def bound_of(prompt_bytes: int, messages: int, completion_tokens: int, price: Pr
 def costs_of_record(
     tokens: Tokens, prices: Sequence[Price], *, now: datetime, bought: datetime | None, reused: bool
 ) -> Costs:
-    """The three figures; ``bought`` is when the answer was received first, ``reused`` that it was not asked now."""
+    """The three figures; ``bought`` is when the answer was received first, ``reused`` that it was not asked
+    now."""
     today = cost_of(tokens, price_on(prices, now.date()))
     if not reused:
         return Costs(today, None if today is None else 0.0, None if today is None else 0.0)

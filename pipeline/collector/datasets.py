@@ -28,7 +28,8 @@ PROBLEMS_SHOWN = 5
 class Item:
     """One row ready to be asked.
 
-    ``index`` counts rows from 1; ``identifier`` is the row's own or a hash of its prompt; ``query`` the user's
+    ``index`` counts rows from 1; ``identifier`` is the row's own or a hash of its prompt; ``query`` the
+    user's
     turn; ``messages`` everything that is sent; ``images`` addresses or files; ``target`` the expected answer;
     ``cluster`` a hash that rows with the same prompt share.
     """
@@ -64,7 +65,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a look over a whole split found: usable rows, characters of all prompts, problems (grave first)."""
+    """What a look over a whole split found: usable rows, characters of all prompts, problems (grave
+    first)."""
 
     items: int
     characters: int
@@ -109,11 +111,7 @@ class SplitReader:
     def items(self, limit: int | None = None) -> Iterator[Item]:
         """The usable rows in order, at most ``limit``; a row with a grave problem is left out."""
         seen: set[str] = set()
-        usable = (
-            outcome
-            for row in read_rows(self.files)
-            if isinstance(outcome := self._item(row, 0), Item)
-        )
+        usable = (outcome for row in read_rows(self.files) if isinstance(outcome := self._item(row, 0), Item))
         index = 0
         for item in usable:
             if limit is not None and index >= limit:
@@ -190,7 +188,9 @@ class SplitReader:
         if not self.declaration.fields:
             values = {**place, **row.values}
         else:
-            missing = [column for column in self.declaration.fields.values() if row.values.get(column) is None]
+            missing = [
+                column for column in self.declaration.fields.values() if row.values.get(column) is None
+            ]
             if missing:
                 raise InputError(f"it has no {', '.join(missing)}")
             values = {

@@ -4,7 +4,8 @@ What belongs here: one SQLite file in the data folder (``collector/journal.sqlit
 back. It is there whether or not answers are cached. What does not: what a record means (``records``), the
 answers' cache (``cache``).
 
-Records are only ever added; a record asked again has a newer row, and the newest counts. Each commit is synced,
+Records are only ever added; a record asked again has a newer row, and the newest counts. Each commit is
+synced,
 so a record whose ``add`` has been awaited survives a killed process and a power cut.
 """
 
@@ -30,7 +31,8 @@ GROUP_SECONDS = 0.05
 
 _DONE = ", ".join(f"'{status}'" for status in DONE)
 _SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, run_key TEXT NOT NULL, generation INTEGER NOT NULL,
+    """CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, run_key TEXT NOT NULL, generation INTEGER
+    NOT NULL,
        status TEXT NOT NULL, started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, seconds REAL NOT NULL,
        planned INTEGER NOT NULL, demo INTEGER NOT NULL, synthetic INTEGER NOT NULL, model TEXT NOT NULL,
        dataset TEXT NOT NULL, split TEXT NOT NULL, description TEXT NOT NULL, result TEXT)""",
@@ -108,8 +110,11 @@ class Journal:
         found = self.runs("WHERE run_key = ? ORDER BY generation DESC LIMIT 1", (run_key,))
         return found[0] if found else None
 
-    def runs(self, condition: str = "ORDER BY started_at, run_id", values: tuple[Any, ...] = ()) -> list[RunEntry]:
-        """Runs, in the order they began unless ``condition`` (SQL from this module's callers) says otherwise."""
+    def runs(
+        self, condition: str = "ORDER BY started_at, run_id", values: tuple[Any, ...] = ()
+    ) -> list[RunEntry]:
+        """Runs, in the order they began unless ``condition`` (SQL from this module's callers) says
+        otherwise."""
         if not self.exists:
             return []
         with self.connection() as connection:
@@ -124,11 +129,14 @@ class Journal:
         """Write a run down, or bring what changes of one that continues up to date."""
         with self.connection() as connection:
             connection.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id) DO "
-                "UPDATE SET status = excluded.status, updated_at = excluded.updated_at, planned = excluded.planned, "
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (run_id) DO "
+                "UPDATE SET status = excluded.status, updated_at = excluded.updated_at, "
+                "planned = excluded.planned, "
                 "demo = excluded.demo",
                 (
-                    entry.run_id, entry.run_key, entry.generation, entry.status, entry.started_at, entry.updated_at,
+                    entry.run_id, entry.run_key, entry.generation, entry.status, entry.started_at,
+                    entry.updated_at,
                     entry.seconds, entry.planned, entry.demo, entry.synthetic, entry.model, entry.dataset,
                     entry.split, json.dumps(entry.description, ensure_ascii=False), entry.result,
                 ),
@@ -138,7 +146,8 @@ class Journal:
         """Note how far a run came; ``seconds`` are added to those it took before."""
         with self.connection() as connection:
             connection.execute(
-                "UPDATE runs SET status = ?, updated_at = ?, seconds = seconds + ?, result = coalesce(?, result) "
+                "UPDATE runs SET status = ?, updated_at = ?, seconds = seconds + ?, "
+                "result = coalesce(?, result) "
                 "WHERE run_id = ?",
                 (status, at, seconds, result, run_id),
             )
@@ -268,7 +277,8 @@ def _write(connection: sqlite3.Connection, entries: list[Entry]) -> None:
         attempts = [attempt for _, made in entries for attempt in made]
         if attempts:
             connection.executemany(
-                _INSERT_ATTEMPT, ([getattr(attempt, name) for name in ATTEMPT_COLUMNS] for attempt in attempts)
+                _INSERT_ATTEMPT,
+                ([getattr(attempt, name) for name in ATTEMPT_COLUMNS] for attempt in attempts),
             )
     except sqlite3.Error:
         connection.execute("ROLLBACK")
@@ -281,7 +291,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    if fresh or not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall():
+    if (
+        fresh
+        or not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall()
+    ):
         connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA:
             connection.execute(statement)
@@ -290,12 +303,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _entry(row: tuple[Any, ...]) -> RunEntry:
-    *plain, description, result = row
-    return RunEntry(*plain[:8], bool(plain[8]), bool(plain[9]), *plain[10:], json.loads(description), result)
+    (run_id, key, generation, status, started, updated, seconds, planned, demo, synthetic, *names) = row
+    model, dataset, split, description, result = names
+    return RunEntry(
+        run_id, key, generation, status, started, updated, seconds, planned, bool(demo), bool(synthetic),
+        model,
+        dataset, split, json.loads(description), result,
+    )  # fmt: skip
 
 
 def _failed(path: Path, error: Exception) -> JournalError:
     return JournalError(
-        f"Writing the collector's journal {path.name}: {error}; check the disk's space and permissions, then run "
+        f"Writing the collector's journal {path.name}: {error}; check the disk's space and permissions, "
+        "then run "
         "the same command again: what was committed is kept."
     )

@@ -25,7 +25,8 @@ MAXIMUM_CHARACTERS = 4_000_000
 LARGEST_NUMBER = 10**18
 
 _ALLOWED_NODES = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.For, nodes.If, nodes.Assign,
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.For, nodes.If,
+    nodes.Assign,
     nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Getattr,
     nodes.Getitem, nodes.Filter, nodes.Test, nodes.Concat, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div,
     nodes.FloorDiv, nodes.Mod, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Slice,
@@ -76,16 +77,22 @@ class PromptTemplate:
         self._template = _compile(source, name)
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The text for one row's fields; raises ``InputError`` where a field is missing or a bound is passed."""
+        """The text for one row's fields; raises ``InputError`` where a field is missing or a bound is
+        passed."""
         if self._fixed is not None:
             return self._fixed
         _Rounds.left = MAXIMUM_ROUNDS
         try:
             return self._joined(values)
-        except (TemplateError, _OutOfBoundsError, ArithmeticError, TypeError, ValueError, LookupError) as error:
-            raise InputError(
-                f"Rendering {self.name}: {error}; correct the template or the row."
-            ) from error
+        except (
+            TemplateError,
+            _OutOfBoundsError,
+            ArithmeticError,
+            TypeError,
+            ValueError,
+            LookupError,
+        ) as error:
+            raise InputError(f"Rendering {self.name}: {error}; correct the template or the row.") from error
 
     def _joined(self, values: Mapping[str, Any]) -> str:
         pieces, length = [], 0
@@ -101,15 +108,12 @@ def _compile(source: str, name: str) -> Template:
         tree = _ENVIRONMENT.parse(source)
         for node in _every(tree):
             _check_node(node)
-        return Template.from_code(_ENVIRONMENT, _compiled(_bounded(tree)), {})
+        compiled: Template = Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(_bounded(tree)), {})
     except (TemplateError, _OutOfBoundsError, RecursionError) as error:
         raise ConfigurationError(
             f"Reading the template of {name}: {error or 'it is nested too deeply'}; correct it."
         ) from error
-
-
-def _compiled(tree: nodes.Template) -> Any:
-    return _ENVIRONMENT.compile(tree)
+    return compiled
 
 
 def _every(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -124,7 +128,9 @@ def _check_node(node: nodes.Node) -> None:
             f"line {node.lineno} uses {type(node).__name__.lower()}, which prompt templates do not have"
         )
     if isinstance(node, nodes.For) and node.recursive:
-        raise _OutOfBoundsError(f"line {node.lineno} has a recursive loop, which prompt templates do not have")
+        raise _OutOfBoundsError(
+            f"line {node.lineno} has a recursive loop, which prompt templates do not have"
+        )
     if isinstance(node, nodes.Filter) and node.name not in _ALLOWED_FILTERS | _OWN_FILTERS.keys():
         raise _OutOfBoundsError(
             f"line {node.lineno} uses the filter {node.name!r}; there are "
@@ -145,7 +151,9 @@ def _measured(node: Any) -> Any:
         if isinstance(value, nodes.Node):
             setattr(node, field, _measured(value))
         elif isinstance(value, list):
-            setattr(node, field, [_measured(part) if isinstance(part, nodes.Node) else part for part in value])
+            setattr(
+                node, field, [_measured(part) if isinstance(part, nodes.Node) else part for part in value]
+            )
     if isinstance(node, nodes.Concat):
         parts = nodes.List(node.nodes, lineno=node.lineno)
         return _filtered(parts, "measured_concatenation")

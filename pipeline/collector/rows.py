@@ -59,7 +59,8 @@ def find_files(patterns: tuple[str, ...], what: str, source: str) -> list[Path]:
         if not files:
             folders = " or ".join(str(folder) for folder in dataset_folders()[:2])
             raise InputError(
-                f"Looking for {what}: there is no {pattern}; get it from {source} and put it below {folders}, "
+                f"Looking for {what}: there is no {pattern}; get it from {source} and put it "
+                f"below {folders}, "
                 f"or name another folder in {DATASETS_VARIABLE}."
             )
         found += [file for file in files if file not in found]
@@ -147,7 +148,9 @@ def _csv_records(file: Path) -> Iterator[Row]:
             )
         for number, record in enumerate(reader, start=1):
             if len(record) != len(header):
-                yield Row(file.name, number, None, f"it has {len(record)} fields where the header has {len(header)}")
+                yield Row(
+                    file.name, number, None, f"it has {len(record)} fields where the header has {len(header)}"
+                )
             else:
                 yield Row(file.name, number, dict(zip(header, record, strict=True)))
 

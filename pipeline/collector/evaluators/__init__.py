@@ -44,4 +44,6 @@ def make_evaluator(name: str, parameters: Mapping[str, Any], *, where: str) -> E
     try:
         return made(**parameters)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"Reading {where}, evaluator {name}: {error}; correct the parameter.") from error
+        raise ConfigurationError(
+            f"Reading {where}, evaluator {name}: {error}; correct the parameter."
+        ) from error

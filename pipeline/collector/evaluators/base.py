@@ -15,7 +15,8 @@ LONGEST_ANSWER = 200_000
 class Judged(NamedTuple):
     """What an answer came to.
 
-    ``prediction`` is what was read out of the answer, None where nothing could be; ``score`` is 0-1, None where
+    ``prediction`` is what was read out of the answer, None where nothing could be; ``score`` is 0-1, None
+    where
     the dataset has nothing to compare with. An answer nothing could be read from is wrong: its score is 0.
     """
 

@@ -13,7 +13,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Choice(Evaluator):
     """The letter that is announced last (``Answer: B``, ``\\boxed{B}``, ``(B)``), else one that stands alone.
 
-    ``choices`` is the number of letters, A first. Where no letter is announced, the first line or the last line
+    ``choices`` is the number of letters, A first. Where no letter is announced, the first line or the last
+    line
     decides if it holds nothing but a letter and its text (``B``, ``B) Paris``); otherwise nothing is read.
     """
 
@@ -32,7 +33,9 @@ class Choice(Evaluator):
         )
         self._concluded = re.compile(rf"\b(?:is|it['’]s)\s+[*_`(\[]{{0,4}}({capital})[*_`)\].!]{{0,4}}\s*\Z")
         self._bracketed = re.compile(rf"(?<!\w)[(\[]({capital})[)\]](?!\w)")
-        self._line = re.compile(rf"\s*[*_`\"'(\[]{{0,4}}({letter})(?:[*_`\"')\].:]{{1,4}}(?:\s.{{0,300}})?)?\s*\Z")
+        self._line = re.compile(
+            rf"\s*[*_`\"'(\[]{{0,4}}({letter})(?:[*_`\"')\].:]{{1,4}}(?:\s.{{0,300}})?)?\s*\Z"
+        )
 
     def judge(self, answer: str, target: str | None) -> Judged:
         """1 where the letter read is the target's."""
@@ -43,7 +46,9 @@ class Choice(Evaluator):
         """The target is one of the letters."""
         super().check_target(target)
         if (target or "").upper() not in set(self._letters):
-            raise InputError(f"the target {(target or '')[:40]!r} is none of the letters A-{self._letters[-1]}")
+            raise InputError(
+                f"the target {(target or '')[:40]!r} is none of the letters A-{self._letters[-1]}"
+            )
 
     def _read(self, answer: str) -> str | None:
         announced = self._announced.findall(answer)

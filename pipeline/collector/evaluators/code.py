@@ -24,6 +24,7 @@ class Code(Evaluator):
     def refuse_to_run(self) -> None:
         """Programs that a model wrote run in a sandbox or not at all."""
         raise ConfigurationError(
-            "Judging programs: the evaluator code runs what a model wrote, and there is no sandbox for it yet; "
+            "Judging programs: the evaluator code runs what a model wrote, and there is no sandbox for it "
+            "yet; "
             "collect the answers with the evaluator none, or leave the dataset out."
         )

@@ -103,7 +103,8 @@ def _embedded(answer: str) -> tuple[Any] | None:
     found: tuple[Any] | None = None
     position = starts = 0
     while starts < MAXIMUM_STARTS:
-        opening = min((place for place in (answer.find("{", position), answer.find("[", position)) if place >= 0),
+        opening = min((place for place in (answer.find("{", position), answer.find("[", position)) if place
+        >= 0),
                       default=-1)  # fmt: skip
         if opening < 0:
             break

@@ -25,10 +25,12 @@ _POWERS = 300
 
 
 class Number(Evaluator):
-    """The number behind the last ``####``, in the last ``\\boxed{}``, after the last "answer", else the last one.
+    """The number behind the last ``####``, in the last ``\\boxed{}``, after the last "answer", else the
+    last one.
 
     Reads signs, thousands signs, decimals, powers of ten, fractions and percent (a percent equals its number
-    or, where ``percent`` is "value", its hundredth). ``tolerance`` is the absolute, ``relative_tolerance`` the
+    or, where ``percent`` is "value", its hundredth). ``tolerance`` is the absolute, ``relative_tolerance``
+    the
     relative difference still counted as equal.
     """
 
@@ -81,7 +83,9 @@ class Number(Evaluator):
             value = _value(found, self._hundredth)
             if value is not None:
                 negative = _is_negative(text, found.start())
-                read.append((("-" if negative else "") + found.group(0).strip(), -value if negative else value))
+                read.append(
+                    (("-" if negative else "") + found.group(0).strip(), -value if negative else value)
+                )
         return read
 
 

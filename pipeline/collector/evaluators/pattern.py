@@ -14,7 +14,8 @@ _MEMORY = 16 * 1024 * 1024
 class Pattern(Evaluator):
     """Reads the answer with ``pattern``: its last match's first group, or the whole match where it has none.
 
-    With a target, the score is 1 where the two are equal (``ignore_case`` for letters of either case); without
+    With a target, the score is 1 where the two are equal (``ignore_case`` for letters of either case);
+    without
     one, where the pattern matches at all. Patterns are RE2's: no look-around, no back-references.
     """
 
@@ -59,4 +60,6 @@ def compile_pattern(pattern: str, ignore_case: bool = False) -> Any:
         return re2.compile(pattern, options)
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(f"the pattern {pattern[:60]!r} is none that runs in linear time ({reason})") from error
+        raise ValueError(
+            f"the pattern {pattern[:60]!r} is none that runs in linear time ({reason})"
+        ) from error

@@ -1,0 +1,311 @@
+"""The runner: plans in, records on disk, results written.
+
+What belongs here: what is asked next, how many at once, when a record counts, when to stop. What does not:
+how
+a request is sent (``asking``), what is drawn on the terminal (the command).
+
+A request keeps its place among ``concurrency`` until its record is synced to disk, so a killed process
+repeats
+at most that many. Of several models, the one with the fewest requests under way goes next, so that a slow or
+limited one holds no more than its share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.collector.answers import Answer, make_record
+from pipeline.collector.budget import Budget
+from pipeline.collector.costing import bound_of, price_on
+from pipeline.collector.datasets import Item
+from pipeline.collector.journal import Journal, JournalWriter
+from pipeline.collector.locks import RunLock
+from pipeline.collector.planning import ModelPlan, Plan
+from pipeline.collector.records import DONE, Record
+from pipeline.collector.results import write_results
+from pipeline.errors import ConfigurationError
+from pipeline.hours import now
+
+MAXIMUM_UNCOMMITTED = 2_000
+"""Cached answers that may wait for their commit at once; repeating one costs nothing."""
+LOCK_SECONDS = 0.5
+
+
+class Asker(Protocol):
+    """Has prompts answered; never raises for a failed request."""
+
+    async def ask(self, model: ModelPlan, item: Item, repetition: int) -> Answer:
+        """The answer, or the failure as an answer."""
+        ...
+
+    async def is_cached(self, model: ModelPlan, item: Item, repetition: int) -> bool:
+        """Whether ``ask`` would send nothing."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Counts that a display may read at any time; ``stop`` asks the run to finish what is under way and
+    end."""
+
+    planned: int = 0
+    already: int = 0
+    done: int = 0
+    failed: int = 0
+    sent: int = 0
+    billed: float = 0.0
+    unpriced: int = 0
+    in_flight: int = 0
+    stopped_by: str = ""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    say: Callable[[str], None] = lambda _: None
+
+    def request_stop(self, reason: str) -> None:
+        """Begin nothing new; the first reason stays."""
+        self.stopped_by = self.stopped_by or reason
+        self.stop.set()
+
+
+@dataclass
+class _Lane:
+    plan: Plan
+    jobs: Iterator[tuple[Item, int]]
+    under_way: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended: "complete", "incomplete" (failed records), "stopped", and its result file."""
+
+    plan: Plan
+    status: str
+    failed: int
+    result: Path | None
+
+
+async def run_plans(
+    plans: Sequence[Plan],
+    asker: Asker,
+    journal: Journal,
+    folder: Path,
+    progress: Progress,
+    *,
+    concurrency: int,
+    max_cost: float | None = None,
+) -> list[Outcome]:
+    """Collect every plan. A run that another process collects is waited for and then looked at again.
+
+    Raises ``ConfigurationError`` where ``max_cost`` is set and a price is not known, ``JournalError`` where
+    records
+    cannot be kept.
+    """
+    budget = Budget(max_cost)
+    if max_cost is not None:
+        _refuse_unpriced(plans)
+    locks = [(plan, RunLock(journal.path.parent, plan.run_key)) for plan in plans]
+    taken = [(plan, lock) for plan, lock in locks if lock.take()]
+    held = [pair for pair in locks if pair not in taken]
+    progress.planned = sum(plan.total for plan in plans)
+    outcomes = await _collect(taken, asker, journal, folder, progress, budget, concurrency)
+    for plan, lock in held:
+        if await _wait_for(plan, lock, progress):
+            # The other process may have ended this run or begun a newer one: go on from what stands now.
+            fresh = _as_it_stands(plan, journal)
+            outcomes += await _collect([(fresh, lock)], asker, journal, folder, progress, budget, concurrency)
+        else:
+            outcomes.append(Outcome(plan, "stopped", 0, None))
+    return outcomes
+
+
+async def _wait_for(plan: Plan, lock: RunLock, progress: Progress) -> bool:
+    progress.say(f"{plan.title} is being collected by {lock.holder()}; waiting for it to end")
+    while not progress.stop.is_set():
+        if lock.take():
+            return True
+        await asyncio.sleep(LOCK_SECONDS)
+    return False
+
+
+def _as_it_stands(plan: Plan, journal: Journal) -> Plan:
+    standing = journal.newest_run(plan.run_key)
+    if standing is None:
+        return plan
+    entry = replace(standing, status="running", planned=max(plan.entry.planned, standing.planned))
+    return replace(plan, entry=entry, fresh=False)
+
+
+async def _collect(  # noqa: PLR0917
+    taken: Sequence[tuple[Plan, RunLock]],
+    asker: Asker,
+    journal: Journal,
+    folder: Path,
+    progress: Progress,
+    budget: Budget,
+    concurrency: int,
+) -> list[Outcome]:
+    if not taken:
+        return []
+    started = time.monotonic()
+    lanes = []
+    for plan, _ in taken:
+        done = journal.done(plan.entry.run_id)
+        progress.already += sum(
+            position <= plan.checked.items and repetition < plan.repetitions for position, repetition in done
+        )
+        journal.begin_run(plan.entry)
+        lanes.append(_Lane(plan, _jobs(plan, done)))
+    try:
+        async with JournalWriter(journal) as writer:
+            work = _Work(lanes, asker, writer, progress, budget)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(concurrency):
+                    group.create_task(work.work())
+            await work.settle_all()
+    except BaseExceptionGroup as many:
+        raise _first(many) from many
+    finally:
+        outcomes = [_finish(lane, journal, folder, progress, time.monotonic() - started) for lane in lanes]
+        for _, lock in taken:
+            lock.release()
+    return outcomes
+
+
+class _Work:
+    """What the workers of one collection share."""
+
+    def __init__(
+        self, lanes: list[_Lane], asker: Asker, writer: JournalWriter, progress: Progress, budget: Budget
+    ) -> None:
+        self._open = lanes
+        self._asker, self._writer, self._progress, self._budget = asker, writer, progress, budget
+        self._uncommitted: deque[asyncio.Future[None]] = deque()
+
+    async def work(self) -> None:
+        """Take jobs until none is left or the run is to stop."""
+        while not self._progress.stop.is_set():
+            found = self._next()
+            if found is None:
+                return
+            lane, item, repetition = found
+            lane.under_way += 1
+            self._progress.in_flight += 1
+            try:
+                await self._one(lane, item, repetition)
+            finally:
+                lane.under_way -= 1
+                self._progress.in_flight -= 1
+
+    async def settle_all(self) -> None:
+        """Wait until every record is on disk."""
+        while self._uncommitted:
+            await self._uncommitted.popleft()
+
+    def _next(self) -> tuple[_Lane, Item, int] | None:
+        while self._open:
+            lane = min(self._open, key=lambda one: one.under_way)
+            job = next(lane.jobs, None)
+            if job is not None:
+                return lane, *job
+            self._open = [other for other in self._open if other is not lane]
+        return None
+
+    async def _one(self, lane: _Lane, item: Item, repetition: int) -> None:
+        model = lane.plan.model
+        bound = 0.0
+        if self._budget.limit is not None and not await self._asker.is_cached(model, item, repetition):
+            bound = self._bound(model, item)
+            if not await self._budget.reserve(bound):
+                self._progress.request_stop("cost")
+                return
+        answer = await self._asker.ask(model, item, repetition)
+        record, attempts = make_record(
+            answer, item, run_id=lane.plan.entry.run_id, repetition=repetition,
+            evaluator=lane.plan.reader.evaluator, prices=model.prices, now=now(),
+            synthetic=lane.plan.entry.synthetic,
+        )  # fmt: skip
+        failed = record.status not in DONE
+        self._budget.settle(bound, 0.0 if failed else record.billed, record.completion_tokens)
+        committed = self._writer.add(record, attempts)
+        if answer.reused:
+            self._uncommitted.append(committed)
+            if len(self._uncommitted) > MAXIMUM_UNCOMMITTED:
+                await self._uncommitted.popleft()
+        else:
+            await committed
+        self._count(lane, record, failed)
+
+    def _bound(self, model: ModelPlan, item: Item) -> float:
+        price = price_on(model.prices, now().date())
+        assert price is not None  # refused before anything is sent
+        size = sum(len(str(message["content"]).encode("utf-8", "replace")) for message in item.messages)
+        completion = (
+            0 if model.generator == "embedding" else model.maximum_tokens or self._budget.longest_completion
+        )
+        return bound_of(size, len(item.messages), completion, price)
+
+    def _count(self, lane: _Lane, record: Record, failed: bool) -> None:
+        progress = self._progress
+        progress.sent += record.attempts > 0
+        if failed:
+            lane.failed += 1
+            progress.failed += 1
+            return
+        progress.done += 1
+        if record.billed is None:
+            progress.unpriced += 1
+        else:
+            progress.billed += record.billed
+
+
+def _jobs(plan: Plan, done: set[tuple[int, int]]) -> Iterator[tuple[Item, int]]:
+    for item in plan.reader.items(plan.limit):
+        for repetition in range(plan.repetitions):
+            if (item.index, repetition) not in done:
+                yield item, repetition
+
+
+def _finish(lane: _Lane, journal: Journal, folder: Path, progress: Progress, seconds: float) -> Outcome:
+    plan = lane.plan
+    left = next(lane.jobs, None) is not None
+    status = "stopped" if left or progress.stop.is_set() else "incomplete" if lane.failed else "complete"
+    kept = len(journal.done(plan.entry.run_id))
+    if status == "stopped" and not left and kept >= plan.total:
+        status = "complete"
+    if kept < plan.total and status == "complete":
+        status = "stopped"
+    result = None
+    if status in {"complete", "incomplete"}:
+        if plan.entry.planned > plan.total and kept < plan.entry.planned:
+            status = "incomplete"  # a demo within a full run that was begun and is not through
+        entry = replace(plan.entry, status=status, seconds=plan.entry.seconds + seconds)
+        result = write_results(journal, entry, folder, now())
+    journal.end_run(
+        plan.entry.run_id, status=status, at=int(now().timestamp() * 1e6), seconds=seconds,
+        result=str(result) if result else None,
+    )  # fmt: skip
+    return Outcome(plan, status, lane.failed, result)
+
+
+def _refuse_unpriced(plans: Sequence[Plan]) -> None:
+    for plan in plans:
+        if price_on(plan.model.prices, now().date()) is None:
+            raise ConfigurationError(
+                f"Bounding the cost: the price of {plan.model.name} is not known; give it under "
+                "pricing in the "
+                "configuration, or run without --max-cost."
+            )
+
+
+def _first(many: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure of a group of tasks: they fail together, for one reason."""
+    error: BaseException = many
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
