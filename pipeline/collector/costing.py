@@ -25,13 +25,20 @@ class Tokens(Protocol):
     """Counted tokens: cached ones are part of the prompt's, reasoning ones part of the completion's."""
 
     @property
-    def prompt_tokens(self) -> int | None: ...
+    def prompt_tokens(self) -> int | None:
+        """Tokens of the prompt, cached ones included."""
+
     @property
-    def completion_tokens(self) -> int | None: ...
+    def completion_tokens(self) -> int | None:
+        """Tokens of the answer, reasoning included."""
+
     @property
-    def cached_tokens(self) -> int | None: ...
+    def cached_tokens(self) -> int | None:
+        """Tokens of the prompt that the host had cached."""
+
     @property
-    def reasoning_tokens(self) -> int | None: ...
+    def reasoning_tokens(self) -> int | None:
+        """Tokens of reasoning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ def _compile(source: str, name: str) -> Template:
         tree = _ENVIRONMENT.parse(source)
         for node in _every(tree):
             _check_node(node)
-        compiled: Template = Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(_bounded(tree)), {})
+        code = _ENVIRONMENT.compile(_bounded(tree))
+        compiled: Template = Template.from_code(_ENVIRONMENT, code, {})
     except (TemplateError, _OutOfBoundsError, RecursionError) as error:
         raise ConfigurationError(
             f"Reading the template of {name}: {error or 'it is nested too deeply'}; correct it."

@@ -139,7 +139,8 @@ def document_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 _FURTHER = (
-    "identifier", "repetition", "status", "billed", "replayed", "avoided", "cached_tokens", "reasoning_tokens",
+    "identifier", "repetition", "status", "billed", "replayed", "avoided", "cached_tokens",
+    "reasoning_tokens",
     "latency_ms", "attempts", "finish_reason", "error_class", "error", "served_model", "evaluator",
 )  # fmt: skip
 

@@ -51,6 +51,9 @@ def pass_at_k(attempts: int, right: int, k: int) -> float:
     return 1.0 - math.comb(attempts - right, k) / math.comb(attempts, k)
 
 
+_UNKNOWN = ("score", "standard_error", "clustered_standard_error", "k", "pass_at_1", "pass_at_k")
+
+
 def score_run(records: pl.DataFrame, *, binary: bool) -> dict[str, float | int | None]:
     """Figures of one run from its judged records (``position``, ``repetition``, ``cluster``, ``score``).
 
@@ -62,8 +65,7 @@ def score_run(records: pl.DataFrame, *, binary: bool) -> dict[str, float | int |
     """
     judged = records.filter(pl.col("score").is_not_null())
     if not judged.height:
-        return {"n": 0, "prompts": 0, "clusters": 0, "score": None, "standard_error": None,
-                "clustered_standard_error": None, "k": None, "pass_at_1": None, "pass_at_k": None}  # fmt: skip
+        return {**dict.fromkeys(("n", "prompts", "clusters"), 0), **dict.fromkeys(_UNKNOWN)}
     mean, plain, clustered = mean_and_errors(judged["score"].to_list(), judged["cluster"].to_list())
     rows = judged.group_by("position").agg(n=pl.len(), right=(pl.col("score") >= 1).sum()).sort("position")
     shortest = rows["n"].min()
