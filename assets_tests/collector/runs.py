@@ -1,4 +1,5 @@
-"""What the runner's tests share: a small dataset, a model without a host, an asker that answers from a table."""
+"""What the runner's tests share: a small dataset, a model without a host, an asker that answers from a
+table."""
 
 from __future__ import annotations
 

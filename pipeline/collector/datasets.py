@@ -72,6 +72,8 @@ class Checked:
     characters: int
     problems: tuple[Problem, ...]
     fingerprint: str
+    truncated: bool = False
+    """There are more rows than the limit asked for."""
 
     @property
     def grave(self) -> tuple[Problem, ...]:
@@ -131,8 +133,10 @@ class SplitReader:
         identifiers: dict[str, int] = {}
         prompts: dict[str, int] = {}
         count = characters = 0
+        truncated = False
         for row in read_rows(self.files):
             if limit is not None and count >= limit:
+                truncated = True
                 break
             outcome = self._item(row, count + 1)
             if isinstance(outcome, Problem):
@@ -146,7 +150,7 @@ class SplitReader:
             count += 1
             characters += sum(len(str(message["content"])) for message in outcome.messages)
         problems.sort(key=lambda problem: not problem.grave)
-        return Checked(count, characters, tuple(problems), self.data_fingerprint())
+        return Checked(count, characters, tuple(problems), self.data_fingerprint(), truncated)
 
     def _doubled(
         self, item: Item, row: Row, identifiers: dict[str, int], prompts: dict[str, int]
@@ -168,7 +172,7 @@ class SplitReader:
             values = self._fields(row)
             query = self._prompt.render(values).strip()
             target = self._target.render(values).strip() if self._target else None
-            images = tuple(image.render(values).strip() for image in self._images)
+            images = tuple(self._image(image.render(values).strip()) for image in self._images)
             if not query:
                 raise InputError("the prompt is empty")
             if target is not None and not target:
@@ -181,6 +185,12 @@ class SplitReader:
         named = self.declaration.identifier
         identifier = str(values[named]) if named is not None else cluster
         return Item(index, identifier, query, messages, images, target, cluster)
+
+    def _image(self, named: str) -> str:
+        """An address as it stands; a file's path is relative to the folder of the split's first file."""
+        if named.startswith(("http://", "https://", "data:")):
+            return named
+        return str(self.files[0].parent / named)
 
     def _fields(self, row: Row) -> Mapping[str, Any]:
         assert row.values is not None

@@ -26,8 +26,8 @@ from pipeline.errors import PipelineError
 from pipeline.settings.places import data_directory
 
 BUSY_SECONDS = 30.0
-GROUP_SECONDS = 0.05
-"""A record waits at most this long for others to share its commit."""
+GROUP_SECONDS = 0.02
+"""A record that nobody waits for waits at most this long for others to share its commit."""
 
 _DONE = ", ".join(f"'{status}'" for status in DONE)
 _SCHEMA = (
@@ -189,16 +189,20 @@ Entry = tuple[Record, tuple[RequestAttempt, ...]]
 
 
 class JournalWriter:
-    """Adds records from an event loop; a thread commits what has gathered, at once when it is idle.
+    """Adds records from an event loop; a thread commits what has gathered.
+
+    An urgent record is committed as soon as the commit before it ends, another within ``group_seconds``.
 
     Use as an async context manager. ``add`` returns a future that is done once the record is synced to disk;
     where writing fails, that future and every later ``add`` raise ``JournalError``.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, group_seconds: float = GROUP_SECONDS) -> None:
         self._journal = journal
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._condition = threading.Condition()
+        self._group_seconds = group_seconds
+        self._urgent = False
         self._closing = False
         self._failure: JournalError | None = None
         self._thread = threading.Thread(target=self._work, name="collector-journal", daemon=True)
@@ -215,14 +219,17 @@ class JournalWriter:
             self._condition.notify()
         await asyncio.to_thread(self._thread.join)
 
-    def add(self, record: Record, attempts: tuple[RequestAttempt, ...] = ()) -> asyncio.Future[None]:
+    def add(
+        self, record: Record, attempts: tuple[RequestAttempt, ...] = (), *, urgent: bool = True
+    ) -> asyncio.Future[None]:
         """Queue a record; await the future where the next step must not go before it is on disk."""
         future: asyncio.Future[None] = self._loop.create_future()
         with self._condition:
             if self._failure is not None:
                 raise self._failure
             self._waiting.append(((record, attempts), future))
-            if len(self._waiting) == 1:
+            if urgent and not self._urgent:
+                self._urgent = True
                 self._condition.notify()
         return future
 
@@ -236,9 +243,11 @@ class JournalWriter:
 
     def _commit_next(self, connection: sqlite3.Connection) -> bool:
         with self._condition:
-            while not self._waiting and not self._closing:
-                self._condition.wait(GROUP_SECONDS)
-            group, self._waiting = self._waiting, []
+            while not self._urgent and not self._closing:
+                # Woken at once by an urgent record, else when the interval has passed.
+                if not self._condition.wait(self._group_seconds) and self._waiting:
+                    break
+            group, self._waiting, self._urgent = self._waiting, [], False
         if not group:
             return False
         try:
@@ -271,6 +280,8 @@ def _settle(futures: list[asyncio.Future[None]], error: JournalError | None) -> 
 def _write(connection: sqlite3.Connection, entries: list[Entry]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        for run_id in {record.run_id for record, _ in entries if record.synthetic}:
+            connection.execute("UPDATE runs SET synthetic = 1 WHERE run_id = ? AND synthetic = 0", (run_id,))
         connection.executemany(
             _INSERT_RECORD, ([getattr(record, name) for name in RECORD_COLUMNS] for record, _ in entries)
         )

@@ -122,7 +122,7 @@ def make_plan(
     key = run_key(model, reader, checked.fingerprint)
     standing = journal.newest_run(key)
     begun = int(now().timestamp() * 1e6)
-    demo = limit is not None and checked.items >= limit
+    demo = checked.truncated
     planned = checked.items * repetitions
     if standing is not None and not overwrite:
         whole = max(planned, standing.planned) if demo else planned

@@ -144,7 +144,8 @@ def _bounded(tree: nodes.Template) -> nodes.Template:
     for node in list(_every(tree)):
         if isinstance(node, nodes.For):
             node.iter = _filtered(node.iter, "counted_rounds")
-    return _measured(tree)
+    measured: nodes.Template = _measured(tree)
+    return measured
 
 
 def _measured(node: Any) -> Any:

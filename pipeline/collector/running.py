@@ -232,7 +232,7 @@ class _Work:
         )  # fmt: skip
         failed = record.status not in DONE
         self._budget.settle(bound, 0.0 if failed else record.billed, record.completion_tokens)
-        committed = self._writer.add(record, attempts)
+        committed = self._writer.add(record, attempts, urgent=not answer.reused)
         if answer.reused:
             self._uncommitted.append(committed)
             if len(self._uncommitted) > MAXIMUM_UNCOMMITTED:
@@ -284,7 +284,8 @@ def _finish(lane: _Lane, journal: Journal, folder: Path, progress: Progress, sec
     if status in {"complete", "incomplete"}:
         if plan.entry.planned > plan.total and kept < plan.entry.planned:
             status = "incomplete"  # a demo within a full run that was begun and is not through
-        entry = replace(plan.entry, status=status, seconds=plan.entry.seconds + seconds)
+        standing = journal.newest_run(plan.run_key) or plan.entry  # records may have made it synthetic
+        entry = replace(standing, status=status, seconds=standing.seconds + seconds)
         result = write_results(journal, entry, folder, now())
     journal.end_run(
         plan.entry.run_id, status=status, at=int(now().timestamp() * 1e6), seconds=seconds,
