@@ -94,8 +94,11 @@ def summarise(journal: Journal, entry: RunEntry) -> dict[str, Any]:
     }
 
 
-def write_results(journal: Journal, entry: RunEntry, folder: Path, written_at: datetime) -> Path:
-    """The run's JSON and Parquet below ``folder``; returns the JSON's path. An older file of the run goes."""
+def write_results(
+    journal: Journal, entry: RunEntry, folder: Path, written_at: datetime
+) -> tuple[Path, float | None]:
+    """The run's JSON and Parquet below ``folder``; returns the JSON's path and the
+    performance. An older file of the run goes."""
     target = result_path(folder, entry.dataset, entry.split, entry.model, written_at)
     head = {**summarise(journal, entry), "written_at": written_at.astimezone(UTC).isoformat()}
     try:
@@ -111,7 +114,7 @@ def write_results(journal: Journal, entry: RunEntry, folder: Path, written_at: d
             f"({target}); the "
             "records are kept, so free space or name another output_dir and run the same command again."
         ) from error
-    return target
+    return target, head["performance"]
 
 
 def document_record(record: dict[str, Any]) -> dict[str, Any]:

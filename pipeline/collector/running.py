@@ -24,7 +24,7 @@ from pipeline.collector.answers import Answer, make_record
 from pipeline.collector.budget import Budget
 from pipeline.collector.costing import bound_of, price_on
 from pipeline.collector.datasets import Item
-from pipeline.collector.journal import Journal, JournalWriter
+from pipeline.collector.journal import GROUP_SECONDS, Journal, JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import ModelPlan, Plan
 from pipeline.collector.records import DONE, Record
@@ -81,6 +81,19 @@ class _Lane:
 
 
 @dataclass(frozen=True)
+class _Shared:
+    """What all collections of one call have in common."""
+
+    asker: Asker
+    journal: Journal
+    folder: Path
+    progress: Progress
+    budget: Budget
+    concurrency: int
+    group_seconds: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one run ended: "complete", "incomplete" (failed records), "stopped", and its result file."""
 
@@ -88,6 +101,7 @@ class Outcome:
     status: str
     failed: int
     result: Path | None
+    performance: float | None = None
 
 
 async def run_plans(
@@ -99,6 +113,7 @@ async def run_plans(
     *,
     concurrency: int,
     max_cost: float | None = None,
+    group_seconds: float = GROUP_SECONDS,
 ) -> list[Outcome]:
     """Collect every plan. A run that another process collects is waited for and then looked at again.
 
@@ -106,19 +121,18 @@ async def run_plans(
     records
     cannot be kept.
     """
-    budget = Budget(max_cost)
     if max_cost is not None:
         _refuse_unpriced(plans)
+    shared = _Shared(asker, journal, folder, progress, Budget(max_cost), concurrency, group_seconds)
     locks = [(plan, RunLock(journal.path.parent, plan.run_key)) for plan in plans]
     taken = [(plan, lock) for plan, lock in locks if lock.take()]
     held = [pair for pair in locks if pair not in taken]
     progress.planned = sum(plan.total for plan in plans)
-    outcomes = await _collect(taken, asker, journal, folder, progress, budget, concurrency)
+    outcomes = await _collect(taken, shared)
     for plan, lock in held:
         if await _wait_for(plan, lock, progress):
             # The other process may have ended this run or begun a newer one: go on from what stands now.
-            fresh = _as_it_stands(plan, journal)
-            outcomes += await _collect([(fresh, lock)], asker, journal, folder, progress, budget, concurrency)
+            outcomes += await _collect([(_as_it_stands(plan, journal), lock)], shared)
         else:
             outcomes.append(Outcome(plan, "stopped", 0, None))
     return outcomes
@@ -141,50 +155,46 @@ def _as_it_stands(plan: Plan, journal: Journal) -> Plan:
     return replace(plan, entry=entry, fresh=False)
 
 
-async def _collect(  # noqa: PLR0917
-    taken: Sequence[tuple[Plan, RunLock]],
-    asker: Asker,
-    journal: Journal,
-    folder: Path,
-    progress: Progress,
-    budget: Budget,
-    concurrency: int,
-) -> list[Outcome]:
+async def _collect(taken: Sequence[tuple[Plan, RunLock]], shared: _Shared) -> list[Outcome]:
     if not taken:
         return []
     started = time.monotonic()
-    lanes = []
-    for plan, _ in taken:
-        done = journal.done(plan.entry.run_id)
-        progress.already += sum(
-            position <= plan.checked.items and repetition < plan.repetitions for position, repetition in done
-        )
-        journal.begin_run(plan.entry)
-        lanes.append(_Lane(plan, _jobs(plan, done)))
+    lanes = [_open_lane(plan, shared) for plan, _ in taken]
+    outcomes = []
     try:
-        async with JournalWriter(journal) as writer:
-            work = _Work(lanes, asker, writer, progress, budget)
+        async with JournalWriter(shared.journal, shared.group_seconds) as writer:
+            work = _Work(lanes, shared, writer)
             async with asyncio.TaskGroup() as group:
-                for _ in range(concurrency):
+                for _ in range(shared.concurrency):
                     group.create_task(work.work())
             await work.settle_all()
     except BaseExceptionGroup as many:
         raise _first(many) from many
     finally:
-        outcomes = [_finish(lane, journal, folder, progress, time.monotonic() - started) for lane in lanes]
-        for _, lock in taken:
-            lock.release()
+        try:
+            outcomes = [_finish(lane, shared, time.monotonic() - started) for lane in lanes]
+        finally:
+            for _, lock in taken:
+                lock.release()
     return outcomes
+
+
+def _open_lane(plan: Plan, shared: _Shared) -> _Lane:
+    done = shared.journal.done(plan.entry.run_id)
+    shared.progress.already += sum(
+        position <= plan.checked.items and repetition < plan.repetitions for position, repetition in done
+    )
+    shared.journal.begin_run(plan.entry)
+    return _Lane(plan, _jobs(plan, done))
 
 
 class _Work:
     """What the workers of one collection share."""
 
-    def __init__(
-        self, lanes: list[_Lane], asker: Asker, writer: JournalWriter, progress: Progress, budget: Budget
-    ) -> None:
+    def __init__(self, lanes: list[_Lane], shared: _Shared, writer: JournalWriter) -> None:
         self._open = lanes
-        self._asker, self._writer, self._progress, self._budget = asker, writer, progress, budget
+        self._asker, self._progress, self._budget = shared.asker, shared.progress, shared.budget
+        self._writer = writer
         self._uncommitted: deque[asyncio.Future[None]] = deque()
 
     async def work(self) -> None:
@@ -271,27 +281,27 @@ def _jobs(plan: Plan, done: set[tuple[int, int]]) -> Iterator[tuple[Item, int]]:
                 yield item, repetition
 
 
-def _finish(lane: _Lane, journal: Journal, folder: Path, progress: Progress, seconds: float) -> Outcome:
-    plan = lane.plan
-    left = next(lane.jobs, None) is not None
-    status = "stopped" if left or progress.stop.is_set() else "incomplete" if lane.failed else "complete"
-    kept = len(journal.done(plan.entry.run_id))
-    if status == "stopped" and not left and kept >= plan.total:
+def _finish(lane: _Lane, shared: _Shared, seconds: float) -> Outcome:
+    """Note how far the run came; where nothing was left out, write its results."""
+    plan, journal = lane.plan, shared.journal
+    kept = journal.done(plan.entry.run_id)
+    within = sum(
+        position <= plan.checked.items and repetition < plan.repetitions for position, repetition in kept
+    )
+    if within >= plan.total and len(kept) >= plan.entry.planned:
         status = "complete"
-    if kept < plan.total and status == "complete":
-        status = "stopped"
-    result = None
-    if status in {"complete", "incomplete"}:
-        if plan.entry.planned > plan.total and kept < plan.entry.planned:
-            status = "incomplete"  # a demo within a full run that was begun and is not through
+    else:
+        status = "incomplete" if within + lane.failed >= plan.total else "stopped"
+    result, performance = None, None
+    if status != "stopped":
         standing = journal.newest_run(plan.run_key) or plan.entry  # records may have made it synthetic
         entry = replace(standing, status=status, seconds=standing.seconds + seconds)
-        result = write_results(journal, entry, folder, now())
+        result, performance = write_results(journal, entry, shared.folder, now())
     journal.end_run(
         plan.entry.run_id, status=status, at=int(now().timestamp() * 1e6), seconds=seconds,
         result=str(result) if result else None,
     )  # fmt: skip
-    return Outcome(plan, status, lane.failed, result)
+    return Outcome(plan, status, lane.failed, result, performance)
 
 
 def _refuse_unpriced(plans: Sequence[Plan]) -> None:
