@@ -9,9 +9,11 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline.collector.assets import collect_runs
 from pipeline.hours import Hour
 
 MAIN_JOB = "main"
+COLLECTION_JOB = "collection"
 MINUTE_OF_HOUR = 5
 FETCH_STEP = "sources_source_fetches"
 
@@ -39,5 +41,25 @@ def hourly_main(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=hour.key, partition_key=hour.key, run_config=main_run_config(fetch=True))
 
 
-JOBS = (main_job,)
-SCHEDULES = (hourly_main,)
+@dg.job(
+    name=COLLECTION_JOB,
+    description="Ask models what a collector configuration names and keep the answers; "
+    "the only job that does. "
+    "Config file, models, datasets and demo are given in the launchpad; the main job files what was kept.",
+)
+def collection_job() -> None:
+    """One step: collecting is one process with its own concurrency."""
+    collect_runs()
+
+
+daily_collection = dg.ScheduleDefinition(
+    name="daily_collection",
+    job=collection_job,
+    cron_schedule="17 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every day at 03:17 UTC: what is missing of configs/collector.yaml. Off until switched on.",
+)
+
+JOBS = (main_job, collection_job)
+SCHEDULES = (hourly_main, daily_collection)

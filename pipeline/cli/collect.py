@@ -51,7 +51,8 @@ class _Collect(click.Group):
 def collect() -> None:
     """Ask models the questions of datasets; keep, judge and cost every answer.
 
-    FILE is a collector configuration, configs/collector.yaml by default; datasets stand in configs/datasets.yaml.
+    FILE is a collector configuration, configs/collector.yaml by default; datasets stand in
+    configs/datasets.yaml.
     """
 
 
@@ -59,7 +60,10 @@ def _choosing(command: Command) -> Command:
     options = [
         click.option("--model", "models", multiple=True, help="Only this model; may be given again."),
         click.option("--dataset", "datasets", multiple=True, help="Only this dataset; may be given again."),
-        click.option("--demo/--full", "demo", default=None, help="The first rows only, or all; else as in FILE."),
+        click.option("--demo/--full",
+            "demo",
+            default=None,
+            help="The first rows only, or all; else as in FILE."),
         click.option("--demo-limit", type=click.IntRange(min=1), help="Rows of each split in demo mode."),
         click.option(
             "--overwrite", "--force", "overwrite", is_flag=True,
@@ -138,7 +142,8 @@ def plan(file: Path | None, form: str | None, **chosen: Any) -> None:
     seconds = seconds_of_all(collection.plans, found, collection.settings.run.concurrency)
     unknown = f" and {costs.count(None)} runs whose price is not known" if None in costs else ""
     click.echo(
-        f"{sum(one.to_send for one in found):,} requests, about {known:.4f} USD{unknown}, about {seconds:,.0f} s "
+        f"{sum(one.to_send for one in found):,} requests, about {known:.4f} USD{unknown}, "
+        f"about {seconds:,.0f} s "
         f"with {collection.settings.run.concurrency} at once",
         err=True,
     )
@@ -150,7 +155,8 @@ def plan(file: Path | None, form: str | None, **chosen: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of the runs on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run(file: Path | None, as_json: bool, quiet: bool, **chosen: Any) -> None:
-    """Collect what is missing: the same command continues a run that was stopped, and asks failed records again.
+    """Collect what is missing: the same command continues a run that was stopped, and asks failed records
+    again.
 
     Ctrl-C finishes what is under way; a second Ctrl-C stops at once. Nothing that was kept is asked again.
 

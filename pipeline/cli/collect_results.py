@@ -19,7 +19,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _SCHEMA = {
-    "model": pl.String, "dataset": pl.String, "split": pl.String, "performance": pl.Float64, "records": pl.Int64,
+    "model": pl.String, "dataset": pl.String, "split": pl.String,
+    "performance": pl.Float64, "records": pl.Int64,
     "failed": pl.Int64, "cost": pl.Float64, "demo": pl.Boolean, "synthetic": pl.Boolean, "status": pl.String,
     "written_at": pl.String, "path": pl.String, "problem": pl.String,
 }  # fmt: skip
@@ -119,7 +120,8 @@ def clean(yes: bool, also_journal: bool, as_json: bool, **chosen: Any) -> None:
 def cost(by: str, since: datetime | None, form: str | None) -> None:
     """Total what was billed, replayed from the cache and avoided, per run, model or dataset, in USD.
 
-    billed: paid; replayed: what answers from the cache had cost when they were bought; avoided: what asking again
+    billed: paid; replayed: what answers from the cache had cost when they were bought; avoided: what asking
+    again
     would have cost on that day. A total is empty where the price of one answer is not known.
 
     \b
@@ -166,6 +168,6 @@ def _frame(results: list[ResultFile]) -> pl.DataFrame:
                 "written_at": head.get("written_at"),
                 "path": str(result.path),
                 "problem": result.problem or None,
-            }  # fmt: skip
+            }
         )
     return pl.DataFrame(rows, schema=_SCHEMA)

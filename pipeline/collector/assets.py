@@ -1,16 +1,33 @@
-"""The assets of group ``collector``.
+"""The assets of group ``collector``, and the one step that collects.
 
-What belongs here: wiring what the runner stored to tables, checks and plots. What does not: collecting;
-materialising never calls a model. (Annotations are not postponed, as in every module of assets.)
+What belongs here: wiring what the runner stored to tables, checks and plots; materialising never calls a
+model.
+The step of the collection job does, and nothing else. (Annotations are not postponed: Dagster reads that of
+``context``.)
 """
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
 import polars as pl
 
 from pipeline.collector import charts
 from pipeline.collector.filing import hour_of_records, hour_of_runs, hour_of_scores
 from pipeline.collector.journal import Journal
 from pipeline.collector.tables import COLLECTED_SCORES, RAW_OUTPUTS, RECORDS, REQUEST_ATTEMPTS, RUNS
-from pipeline.warehouse.assets import Check, Computed, Finding, Output, Step, table_assets
+from pipeline.errors import PipelineError
+from pipeline.plots import bars
+from pipeline.warehouse.assets import (
+    Check,
+    Computed,
+    Finding,
+    Output,
+    Step,
+    as_dagster_failure,
+    table_assets,
+)
 
 MOST_FAILURES = 0.05
 
@@ -60,5 +77,60 @@ collected_scores = table_assets(
     compute=_scores,
     reusable=False,
 )
+
+_LAUNCHPAD = {
+    "file": dg.Field(
+        str, default_value="", description="Collector configuration; empty: configs/collector.yaml."
+    ),
+    "models": dg.Field([str], default_value=[], description="Only these models; empty: all."),
+    "datasets": dg.Field([str], default_value=[], description="Only these datasets; empty: all."),
+    "demo": dg.Field(bool, default_value=False, description="The first rows of each split only."),
+    "overwrite": dg.Field(bool, default_value=False, description="Begin complete runs anew."),
+    "max_cost": dg.Field(dg.Noneable(float), default_value=None, description="USD not to be exceeded."),
+}
+
+
+@dg.op(config_schema=_LAUNCHPAD, tags={"kind": "llm"})
+def collect_runs(context: dg.OpExecutionContext) -> None:
+    """Ask what is missing of a collector configuration, as `pipeline collect run` does; fails where records
+    did."""
+    # The client is slow to import, and only collecting needs it.
+    from pipeline.collector.collecting import collect, prepare, unfinished
+    from pipeline.collector.running import Progress
+    from pipeline.collector.setup import Choice
+
+    config: dict[str, Any] = context.op_config
+    choice = Choice(
+        models=tuple(config["models"]),
+        datasets=tuple(config["datasets"]),
+        demo=config["demo"] or None,
+        overwrite=config["overwrite"],
+        max_cost=config["max_cost"],
+    )
+    progress = Progress(say=context.log.info)
+    try:
+        collection = prepare(Path(config["file"]) if config["file"] else None, choice)
+        outcomes = asyncio.run(collect(collection, progress))
+    except PipelineError as error:
+        raise as_dagster_failure(error) from error
+    titles = [outcome.plan.title for outcome in outcomes]
+    scores = [None if one.performance is None else 100 * one.performance for one in outcomes]
+    metadata: dict[str, Any] = {
+        "records": progress.done,
+        "failed": progress.failed,
+        "billed_usd": progress.billed,
+        "scores": dg.MetadataValue.md(bars("Score by run", titles, scores, unit="points")),
+    }
+    context.add_output_metadata(metadata)
+    left = unfinished(outcomes)
+    if left:
+        raise dg.Failure(
+            f"Collecting: {len(left)} of {len(outcomes)} runs are not complete, {progress.failed} records "
+            "failed; "
+            "what was answered is kept, and the same job asks the rest again.",
+            metadata=metadata,
+            allow_retries=False,
+        )
+
 
 ASSETS = (collected, collected_scores)

@@ -14,7 +14,8 @@ from pipeline.settings.datasets import Datasets, load_datasets
 
 
 def describe(file: Path | None) -> dict[str, Any]:
-    """Models, datasets of the run with the check of every row, all declared datasets, run, cache, merged requests.
+    """Models, datasets of the run with the check of every row, all declared datasets, run, cache, merged
+    requests.
 
     No secret is in it: keys are names of environment variables, and addresses hold no credentials.
     """

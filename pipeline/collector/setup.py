@@ -138,7 +138,8 @@ def _limit(settings: CollectorSettings, chosen: DatasetSelection) -> int | None:
 def _declared(declarations: Datasets, chosen: DatasetSelection) -> Dataset:
     if chosen.dataset_id not in declarations.datasets:
         raise ConfigurationError(
-            f"Reading the collector's configuration: there is no dataset {chosen.dataset_id!r}; datasets.yaml "
+            f"Reading the collector's configuration: there is no dataset {chosen.dataset_id!r}; "
+            f"datasets.yaml "
             f"declares {', '.join(declarations.datasets)}."
         )
     return declarations.datasets[chosen.dataset_id]

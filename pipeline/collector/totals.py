@@ -23,7 +23,8 @@ _SUMS = {
 def cost_totals(journal: Journal, by: str, since: datetime | None = None) -> pl.DataFrame:
     """Rows per run, model or dataset: records, tokens and the three figures in USD.
 
-    A figure is None where it is not known for one answer; ``without_price`` counts those. A record that was asked
+    A figure is None where it is not known for one answer; ``without_price`` counts those. A record that was
+    asked
     twice counts twice: both were paid. Synthetic runs stand apart.
     """
     names = [name.strip().removeprefix("u.") for name in _GROUPS[by].split(",")]
@@ -32,7 +33,8 @@ def cost_totals(journal: Journal, by: str, since: datetime | None = None) -> pl.
     rows = []
     if journal.exists:
         figures = ", ".join(
-            f"CASE WHEN sum(r.error_class IS NULL AND r.{name} IS NULL) > 0 THEN NULL ELSE total(r.{name}) END"
+            f"CASE WHEN sum(r.error_class IS NULL AND r.{name} IS NULL) > 0 "
+            f"THEN NULL ELSE total(r.{name}) END"
             for name in ("billed", "replayed", "avoided")
         )
         begun = int(since.timestamp() * 1e6) if since else 0
@@ -40,7 +42,8 @@ def cost_totals(journal: Journal, by: str, since: datetime | None = None) -> pl.
             rows = connection.execute(
                 f"SELECT {_GROUPS[by]}, count(*), sum(r.error_class IS NULL), sum(r.cache_hit), "
                 f"coalesce(sum(r.prompt_tokens), 0), coalesce(sum(r.completion_tokens), 0), {figures}, "
-                "sum(r.error_class IS NULL AND r.billed IS NULL) FROM records r JOIN runs u ON u.run_id = r.run_id "
+                "sum(r.error_class IS NULL AND r.billed IS NULL) "
+                "FROM records r JOIN runs u ON u.run_id = r.run_id "
                 f"WHERE r.completed_at >= ? GROUP BY {_GROUPS[by]} ORDER BY {_GROUPS[by]}",
                 (begun,),
             ).fetchall()
