@@ -31,7 +31,7 @@ class Choice(Evaluator):
             rf"\s{{0,3}}[:=]?\s{{0,3}}(?i:option\s|choice\s)?[*_`\"'(\[]{{0,4}})({capital}(?![\w'’])"
             rf"|{letter}(?=[)\].*_`\"'}}]|\s*(?:\n|\Z)))"
         )
-        self._concluded = re.compile(rf"\b(?:is|it['’]s)\s+[*_`(\[]{{0,4}}({capital})[*_`)\].!]{{0,4}}\s*\Z")
+        self._concluded = re.compile(rf"\b(?i:is|it['’]s)\s+[*_`(\[]{{0,4}}({capital})[*_`)\].!]{{0,4}}\s*\Z")
         self._bracketed = re.compile(rf"(?<!\w)[(\[]({capital})[)\]](?!\w)")
         self._line = re.compile(
             rf"\s*[*_`\"'(\[]{{0,4}}({letter})(?:[*_`\"')\].:]{{1,4}}(?:\s.{{0,300}})?)?\s*\Z"
