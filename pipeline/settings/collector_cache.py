@@ -165,7 +165,7 @@ class CacheSettings(CollectorPart):
             raise ValueError("url and mysql name two databases; keep one of them")
         if self.conditions.refresh_if_missing_raw_response and not self.conditions.cache_raw_response:
             raise ValueError(
-                "refresh_if_missing_raw_response asks for raw responses, which cache_raw_response does not keep; "
+                "refresh_if_missing_raw_response asks for what cache_raw_response does not keep; "
                 "set both or neither"
             )
         return self
