@@ -84,7 +84,7 @@ def test_every_format_gives_the_same_items(tmp_path: Path) -> None:
         ('{"question": "  ", "answer": "b"}', "row 1: the prompt is empty"),
         ('{"question": "a", "answer": " "}', "row 1: the target is empty"),
         (b'{"question": "\xff"}', "row 1: byte 14 is no UTF-8"),
-        ('{"question": "a", "answer": "b"}\n\n{"question": "a", "answer": "c"}', "row 3: the prompt repeats that of row 1"),
+        ('{"question": "a", "answer": "b"}\n\n{"question": "a", "answer": "c"}', "row 3: the prompt repeats"),
     ],
 )  # fmt: skip
 def test_a_bad_row_is_named_with_its_reason(tmp_path: Path, text: str | bytes, reason: str) -> None:

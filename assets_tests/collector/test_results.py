@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from assets_tests.collector.runs import TableAsker, model, plan, sums
 from pipeline.cli.collect_results import clean, cost, list_
+from pipeline.collector import results
 from pipeline.collector.journal import Journal
 from pipeline.collector.result_files import (
     list_results,
@@ -23,9 +24,12 @@ from pipeline.collector.result_files import (
     safe_name,
 )
 from pipeline.collector.running import Outcome, Progress, run_plans
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 
-HOSTILE = ["..", ".", "", "../../etc/passwd", "a/b", "a\\b", "CON", "nul.txt", ".hidden", "ä" * 300, "a\0b", "~", "-rf", "\ud800"]  # fmt: skip
+HOSTILE = [
+    "..", ".", "", "../../etc/passwd", "a/b", "a\\b", "CON", "nul.txt", ".hidden", "ä" * 300, "a\0b", "~", "-rf",
+    "\ud800",
+]  # fmt: skip
 WHEN = datetime(2026, 11, 20, 10, 0, 0, 5, tzinfo=UTC)
 
 
@@ -128,17 +132,24 @@ def test_list_and_cost_print_json(data_directory: Path) -> None:
 def test_an_interrupted_write_leaves_the_file_before(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (first,) = collected(["a"])
-    from pipeline.collector import results
+    journal = Journal()
+    reader = sums(journal.path.parent / "rows", 3)
+
+    def collect(limit: int | None) -> Outcome:
+        plans = [plan(reader, journal, limit=limit)]
+        folder = results_directory()
+        return asyncio.run(run_plans(plans, TableAsker(), journal, folder, Progress(), concurrency=2))[0]
+
+    demo = collect(limit=2)
 
     def broken(*_: object) -> object:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results, "document_record", broken)
-    with pytest.raises(Exception, match="No space left on device"):
-        collected(["a"])
-    assert first.result is not None and first.result.exists()
-    assert [path for path in first.result.parent.iterdir() if path.name.endswith(".part")] == []
+    with pytest.raises(PipelineError, match="No space left on device .* free space"):
+        collect(limit=None)
+    assert demo.result is not None and demo.result.exists()
+    assert [path for path in demo.result.parent.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_dates_of_results_are_days() -> None:

@@ -66,8 +66,13 @@ def test_pass_at_k_that_does_not_exist_is_refused() -> None:
 
 def test_a_run_of_repetitions_has_pass_at_k() -> None:
     frame = pl.DataFrame(
-        {"position": [1, 1, 2, 2], "repetition": [0, 1, 0, 1], "cluster": ["a", "a", "b", "b"], "score": [1.0, 0.0, 0.0, 0.0]}
-    )  # fmt: skip
+        {
+            "position": [1, 1, 2, 2],
+            "repetition": [0, 1, 0, 1],
+            "cluster": ["a", "a", "b", "b"],
+            "score": [1.0, 0.0, 0.0, 0.0],
+        }
+    )
     figures = score_run(frame, binary=True)
     assert (figures["n"], figures["prompts"], figures["k"]) == (4, 2, 2)
     assert (figures["pass_at_1"], figures["pass_at_k"]) == (0.25, 0.5)
@@ -89,8 +94,8 @@ def test_costs_follow_usage_and_the_price_of_the_day() -> None:
     assert price_on([new], date(2026, 5, 31)) is None
     fresh = costs_of_record(usage, [old, new], now=BOUGHT + timedelta(days=200), bought=BOUGHT, reused=False)
     reused = costs_of_record(usage, [old, new], now=BOUGHT + timedelta(days=200), bought=BOUGHT, reused=True)
-    assert fresh == (pytest.approx(0.0042), 0.0, 0.0)
-    assert reused == (0.0, pytest.approx(0.0014), pytest.approx(0.0042))
+    assert tuple(fresh) == (pytest.approx(0.0042), 0.0, 0.0)
+    assert tuple(reused) == (0.0, pytest.approx(0.0014), pytest.approx(0.0042))
     assert costs_of_record(usage, [], now=BOUGHT, bought=None, reused=False) == (None, None, None)
     assert bound_of(1000, 1, 400, price) > (cost_of(usage, price) or 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.collector.keys import merged_by
+from pipeline.collector.keys import what_merges
 from pipeline.collector.pricing import prices_of
 from pipeline.collector.rows import dataset_folders
 from pipeline.collector.setup import look_at_data
@@ -43,7 +43,7 @@ def describe(file: Path | None) -> dict[str, Any]:
             "force_override_cache": settings.cache.force_override_cache,
             **settings.cache.conditions.model_dump(mode="json"),
         },
-        "merges": merged_by(settings),
+        "merges": what_merges(settings),
     }
 
 

@@ -28,7 +28,7 @@ from pipeline.collector.journal import GROUP_SECONDS, Journal, JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import ModelPlan, Plan
 from pipeline.collector.records import DONE, Record
-from pipeline.collector.results import write_results
+from pipeline.collector.results import summarise, write_results
 from pipeline.errors import ConfigurationError
 from pipeline.hours import now
 
@@ -156,10 +156,9 @@ def _as_it_stands(plan: Plan, journal: Journal) -> Plan:
 
 
 async def _collect(taken: Sequence[tuple[Plan, RunLock]], shared: _Shared) -> list[Outcome]:
-    if not taken:
-        return []
+    whole = [(plan, outcome) for plan, _ in taken if (outcome := _already_whole(plan, shared)) is not None]
     started = time.monotonic()
-    lanes = [_open_lane(plan, shared) for plan, _ in taken]
+    lanes = [_open_lane(plan, shared) for plan, _ in taken if all(plan is not other for other, _ in whole)]
     outcomes = []
     try:
         async with JournalWriter(shared.journal, shared.group_seconds) as writer:
@@ -176,14 +175,31 @@ async def _collect(taken: Sequence[tuple[Plan, RunLock]], shared: _Shared) -> li
         finally:
             for _, lock in taken:
                 lock.release()
-    return outcomes
+    return [*(outcome for _, outcome in whole), *outcomes]
+
+
+def _already_whole(plan: Plan, shared: _Shared) -> Outcome | None:
+    """The outcome of a run with nothing left to ask and its results in place; None where there is work."""
+    done = shared.journal.done(plan.entry.run_id)
+    within = _within(plan, done)
+    result = Path(plan.entry.result) if plan.entry.result else None
+    if within < plan.total or len(done) < plan.entry.planned or result is None or not result.exists():
+        return None
+    shared.progress.already += within
+    performance = summarise(shared.journal, plan.entry)["performance"]
+    return Outcome(plan, "complete", 0, result, performance)
+
+
+def _within(plan: Plan, done: set[tuple[int, int]]) -> int:
+    """How many of the records that stay belong to this plan (a demo asks for fewer rows than were done)."""
+    return sum(
+        position <= plan.checked.items and repetition < plan.repetitions for position, repetition in done
+    )
 
 
 def _open_lane(plan: Plan, shared: _Shared) -> _Lane:
     done = shared.journal.done(plan.entry.run_id)
-    shared.progress.already += sum(
-        position <= plan.checked.items and repetition < plan.repetitions for position, repetition in done
-    )
+    shared.progress.already += _within(plan, done)
     shared.journal.begin_run(plan.entry)
     return _Lane(plan, _jobs(plan, done))
 
@@ -285,9 +301,7 @@ def _finish(lane: _Lane, shared: _Shared, seconds: float) -> Outcome:
     """Note how far the run came; where nothing was left out, write its results."""
     plan, journal = lane.plan, shared.journal
     kept = journal.done(plan.entry.run_id)
-    within = sum(
-        position <= plan.checked.items and repetition < plan.repetitions for position, repetition in kept
-    )
+    within = _within(plan, kept)
     if within >= plan.total and len(kept) >= plan.entry.planned:
         status = "complete"
     else:
