@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
 from pipeline.collector.evaluators.base import Evaluator, Judged, readable_end
@@ -22,6 +23,7 @@ _MARKED = (
 )
 _MINUS = "-−–"
 _POWERS = 300
+_THOUSANDS = re.compile(r"[,\u202f\u00a0']")
 
 
 class Number(Evaluator):
@@ -46,11 +48,13 @@ class Number(Evaluator):
         self._absolute = Fraction(str(tolerance))
         self._relative = Fraction(str(relative_tolerance))
         self._hundredth = percent == "value"
+        # A target is read when its row is checked, asked and judged.
+        self._target = functools.lru_cache(maxsize=4096)(self._read)
 
     def judge(self, answer: str, target: str | None) -> Judged:
         """1 where the number read equals the target within the tolerances."""
         found = self._read(readable_end(answer))
-        expected = self._read(target or "")
+        expected = self._target(target or "")
         if found is None or expected is None:
             return Judged(None if found is None else found[0], 0.0)
         difference = abs(found[1] - expected[1])
@@ -60,7 +64,7 @@ class Number(Evaluator):
     def check_target(self, target: str | None) -> None:
         """The target holds a number."""
         super().check_target(target)
-        if self._read(target or "") is None:
+        if self._target(target or "") is None:
             raise InputError(f"the target {(target or '')[:60]!r} holds no number")
 
     def _read(self, text: str) -> tuple[str, Fraction] | None:
@@ -101,14 +105,13 @@ def _value(found: re.Match[str], hundredth: bool) -> Fraction | None:
     if found.group("fraction"):
         under = int(found.group("under"))
         return Fraction(int(found.group("over")), under) if under else None
-    try:
-        value = Fraction(Decimal(re.sub(r"[,\u202f\u00a0']", "", found.group("number"))))
-    except InvalidOperation:
-        return None
-    power = int(found.group("power") or 0)
-    if abs(power) > _POWERS:
-        return None
-    value *= Fraction(10) ** power
+    digits = _THOUSANDS.sub("", found.group("number"))
+    value = Fraction(int(digits)) if digits.isdecimal() else Fraction(Decimal(digits))
+    power = found.group("power")
+    if power is not None:
+        if abs(int(power)) > _POWERS:
+            return None
+        value *= Fraction(10) ** int(power)
     if found.group("denominator"):
         under = int(found.group("denominator"))
         if not under:
