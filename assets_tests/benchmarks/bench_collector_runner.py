@@ -23,8 +23,6 @@ from pathlib import Path
 
 from assets_tests.collector.test_processes import Place, server
 
-PAYLOAD_NOTE = "bodies as the collector sends them"
-
 
 async def bare(port: int, chats: int, concurrency: int) -> float:
     """Requests a second of a loop that only sends and reads."""
@@ -81,13 +79,13 @@ def cold_and_warm(folder: Path, port: int, chats: int, rounds: int) -> None:
         print(
             f"cold, {concurrency} at once: best {best:,.0f}/s beside bare {best_bare:,.0f}/s; ratios {shown}"
         )
-    for attempt in range(rounds):
+    for _ in range(rounds):
         rate, counts = whole(place, "--overwrite")
         print(f"warm, {chats} records: {rate:,.0f}/s, {counts['cache_hits']} from the cache")
     large = Place(folder / "large", port, 5 * chats, cache=True, concurrency=64)
     whole(large)
-    for attempt in range(rounds):
-        rate, _ = whole(large, "--overwrite")
+    for _ in range(rounds):
+        rate, _counts = whole(large, "--overwrite")
         print(f"warm, {5 * chats} records: {rate:,.0f}/s")
 
 

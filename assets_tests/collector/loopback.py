@@ -1,7 +1,8 @@
 """A small OpenAI-compatible server of the tests: answers sums, logs every request, misbehaves as told.
 
 Run as ``python -m assets_tests.collector.loopback LOG [--latency S] [--limited SHARE] [--hanging SHARE]
-[--refused SHARE]``; prints its port. Which prompts are limited (429 with Retry-After on the first attempt), hang
+[--refused SHARE]``; prints its port. Which prompts are limited (429 with Retry-After on the first attempt),
+hang
 (on the first) or are refused (400, always) follows from a hash of the prompt, so every run sees the same.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipeline.collector.costing import Price
 from pipeline.collector.datasets import Item, SplitReader
 from pipeline.collector.journal import Journal
 from pipeline.collector.planning import ModelPlan, Plan, make_plan
+from pipeline.collector.running import Job
 from pipeline.settings.datasets import Dataset
 
 BOUGHT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -110,5 +111,5 @@ class TableAsker:
         self.after(len(self.asked))
         return self.answer(item)
 
-    async def is_cached(self, model: ModelPlan, item: Item, repetition: int) -> bool:
-        return item.index in self.cached
+    async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:
+        return [self.answer(item) if item.index in self.cached else None for item, _ in jobs]

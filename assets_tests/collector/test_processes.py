@@ -1,4 +1,5 @@
-"""Whole runs as a user starts them: real processes, a real server, killed, disturbed, doubled and interrupted."""
+"""Whole runs as a user starts them: real processes, a real server, killed, disturbed, doubled and
+interrupted."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ from pipeline.collector.running import Outcome, Progress, run_plans
 from pipeline.errors import InputError, PipelineError
 
 HOSTILE = [
-    "..", ".", "", "../../etc/passwd", "a/b", "a\\b", "CON", "nul.txt", ".hidden", "ä" * 300, "a\0b", "~", "-rf",
+    "..", ".", "", "../../etc/passwd", "a/b", "a\\b", "CON", "nul.txt", ".hidden", "ä" * 300, "a\0b", "~",
+    "-rf",
     "\ud800",
 ]  # fmt: skip
 WHEN = datetime(2026, 11, 20, 10, 0, 0, 5, tzinfo=UTC)

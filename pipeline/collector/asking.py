@@ -6,6 +6,7 @@ What belongs here: translation only. What does not: sending, retrying and cachin
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from pipeline.collector.answers import Answer, Attempted
 from pipeline.collector.datasets import Item
 from pipeline.collector.exchange import Reply, Request
 from pipeline.collector.planning import ModelPlan
+from pipeline.collector.running import Job
 
 
 class Sender(Protocol):
@@ -22,8 +24,8 @@ class Sender(Protocol):
         """The reply; never raises for a failed request."""
         ...
 
-    async def is_cached(self, request: Request) -> bool:
-        """Whether ``send`` would answer from the cache."""
+    async def look_up(self, requests: Sequence[Request]) -> list[Reply | None]:
+        """What the cache holds for each; sends nothing."""
         ...
 
 
@@ -37,9 +39,10 @@ class ClientAsker:
         """See ``pipeline.collector.running.Asker``."""
         return as_answer(await self._client.send(as_request(model, item, repetition)))
 
-    async def is_cached(self, model: ModelPlan, item: Item, repetition: int) -> bool:
+    async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:
         """See ``pipeline.collector.running.Asker``."""
-        return await self._client.is_cached(as_request(model, item, repetition))
+        replies = await self._client.look_up([as_request(model, item, again) for item, again in jobs])
+        return [None if reply is None else as_answer(reply) for reply in replies]
 
 
 def as_request(model: ModelPlan, item: Item, repetition: int) -> Request:

@@ -5,15 +5,17 @@ What belongs here: putting the parts together. What does not: any one part, term
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.collector.asking import ClientAsker, as_request
+from pipeline.collector.cache import Miss
 from pipeline.collector.client import Client
 from pipeline.collector.journal import Journal
 from pipeline.collector.planning import Estimate, Plan, estimate
-from pipeline.collector.running import Outcome, Progress, run_plans
+from pipeline.collector.running import LOOK_UP, Outcome, Progress, jobs_of, run_plans
 from pipeline.collector.setup import Choice, apply_choice, make_plans
 from pipeline.settings.collector import CollectorSettings, load_collector
 from pipeline.settings.datasets import Datasets, load_datasets
@@ -61,6 +63,16 @@ async def collect(collection: Collection, progress: Progress) -> list[Outcome]:
         )
 
 
+async def why_missed(collection: Collection, row: int) -> list[tuple[Plan, Miss]]:
+    """Why the request of a row of each plan is not answered from the cache; sends nothing."""
+    found = []
+    async with Client(collection.settings) as client:
+        for plan in collection.plans:
+            items = itertools.islice(plan.reader.items(row), row - 1, row)
+            found += [(plan, await client.why_miss(as_request(plan.model, item, 0))) for item in items]
+    return found
+
+
 def unfinished(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The runs that the same command goes on with."""
     return [outcome for outcome in outcomes if outcome.status != "complete"]
@@ -68,9 +80,10 @@ def unfinished(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 async def _cached(client: Client, plan: Plan, journal: Journal) -> int:
     done = set() if plan.fresh else journal.done(plan.entry.run_id)
+    jobs = jobs_of(plan, done)
+    asker = ClientAsker(client)
     count = 0
-    for item in plan.reader.items(plan.limit):
-        for repetition in range(plan.repetitions):
-            if (item.index, repetition) not in done:
-                count += await client.is_cached(as_request(plan.model, item, repetition))
+    while some := list(itertools.islice(jobs, LOOK_UP)):
+        answers = await asker.look_up(plan.model, some)
+        count += sum(answer is not None for answer in answers)
     return count

@@ -13,6 +13,7 @@ limited one holds no more than its share.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +33,15 @@ from pipeline.collector.results import summarise, write_results
 from pipeline.errors import ConfigurationError
 from pipeline.hours import now
 
+LOOK_UP = 256
+"""Jobs looked up in the cache at once; those it does not answer wait to be sent."""
 MAXIMUM_UNCOMMITTED = 2_000
-"""Cached answers that may wait for their commit at once; repeating one costs nothing."""
+"""Reused answers that may wait for their commit at once; repeating one costs nothing."""
 LOCK_SECONDS = 0.5
+
+
+Job = tuple[Item, int]
+"""An item and its repetition."""
 
 
 class Asker(Protocol):
@@ -44,8 +51,8 @@ class Asker(Protocol):
         """The answer, or the failure as an answer."""
         ...
 
-    async def is_cached(self, model: ModelPlan, item: Item, repetition: int) -> bool:
-        """Whether ``ask`` would send nothing."""
+    async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:
+        """What the cache answers, None for each job that would have to be sent; sends nothing."""
         ...
 
 
@@ -75,7 +82,10 @@ class Progress:
 @dataclass
 class _Lane:
     plan: Plan
-    jobs: Iterator[tuple[Item, int]]
+    jobs: Iterator[Job]
+    ready: deque[Job] = field(default_factory=deque)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    read_through: bool = False
     under_way: int = 0
     failed: int = 0
 
@@ -201,7 +211,7 @@ def _open_lane(plan: Plan, shared: _Shared) -> _Lane:
     done = shared.journal.done(plan.entry.run_id)
     shared.progress.already += _within(plan, done)
     shared.journal.begin_run(plan.entry)
-    return _Lane(plan, _jobs(plan, done))
+    return _Lane(plan, jobs_of(plan, done))
 
 
 class _Work:
@@ -216,14 +226,14 @@ class _Work:
     async def work(self) -> None:
         """Take jobs until none is left or the run is to stop."""
         while not self._progress.stop.is_set():
-            found = self._next()
+            found = await self._next()
             if found is None:
                 return
-            lane, item, repetition = found
+            lane, (item, repetition) = found
             lane.under_way += 1
             self._progress.in_flight += 1
             try:
-                await self._one(lane, item, repetition)
+                await self._send(lane, item, repetition)
             finally:
                 lane.under_way -= 1
                 self._progress.in_flight -= 1
@@ -233,31 +243,51 @@ class _Work:
         while self._uncommitted:
             await self._uncommitted.popleft()
 
-    def _next(self) -> tuple[_Lane, Item, int] | None:
-        while self._open:
+    async def _next(self) -> tuple[_Lane, Job] | None:
+        """The next job that has to be sent, of the model with the fewest under way."""
+        while self._open and not self._progress.stop.is_set():
             lane = min(self._open, key=lambda one: one.under_way)
-            job = next(lane.jobs, None)
-            if job is not None:
-                return lane, *job
-            self._open = [other for other in self._open if other is not lane]
+            if lane.ready:
+                return lane, lane.ready.popleft()
+            if lane.read_through:
+                self._open = [other for other in self._open if other is not lane]
+                continue
+            async with lane.looking:
+                if not lane.ready and not lane.read_through:
+                    await self._look_up(lane)
         return None
 
-    async def _one(self, lane: _Lane, item: Item, repetition: int) -> None:
+    async def _look_up(self, lane: _Lane) -> None:
+        """Read on; keep what the cache answers at once, queue the rest to be sent."""
+        jobs = list(itertools.islice(lane.jobs, LOOK_UP))
+        if len(jobs) < LOOK_UP:
+            lane.read_through = True
+        if not jobs:
+            return
+        answers = await self._asker.look_up(lane.plan.model, jobs)
+        for (item, repetition), answer in zip(jobs, answers, strict=True):
+            if answer is None:
+                lane.ready.append((item, repetition))
+            else:
+                await self._keep(lane, item, repetition, answer)
+
+    async def _send(self, lane: _Lane, item: Item, repetition: int) -> None:
         model = lane.plan.model
-        bound = 0.0
-        if self._budget.limit is not None and not await self._asker.is_cached(model, item, repetition):
-            bound = self._bound(model, item)
-            if not await self._budget.reserve(bound):
-                self._progress.request_stop("cost")
-                return
+        bound = self._bound(model, item) if self._budget.limit is not None else 0.0
+        if not await self._budget.reserve(bound):
+            self._progress.request_stop("cost")
+            return
         answer = await self._asker.ask(model, item, repetition)
+        record = await self._keep(lane, item, repetition, answer)
+        self._budget.settle(bound, record.billed if record.status in DONE else 0.0, record.completion_tokens)
+
+    async def _keep(self, lane: _Lane, item: Item, repetition: int, answer: Answer) -> Record:
+        """Judge and write; an answer that was sent for is waited for until it is on disk."""
         record, attempts = make_record(
             answer, item, run_id=lane.plan.entry.run_id, repetition=repetition,
-            evaluator=lane.plan.reader.evaluator, prices=model.prices, now=now(),
+            evaluator=lane.plan.reader.evaluator, prices=lane.plan.model.prices, now=now(),
             synthetic=lane.plan.entry.synthetic,
         )  # fmt: skip
-        failed = record.status not in DONE
-        self._budget.settle(bound, 0.0 if failed else record.billed, record.completion_tokens)
         committed = self._writer.add(record, attempts, urgent=not answer.reused)
         if answer.reused:
             self._uncommitted.append(committed)
@@ -265,7 +295,8 @@ class _Work:
                 await self._uncommitted.popleft()
         else:
             await committed
-        self._count(lane, record, failed)
+        self._count(lane, record)
+        return record
 
     def _bound(self, model: ModelPlan, item: Item) -> float:
         price = price_on(model.prices, now().date())
@@ -276,10 +307,10 @@ class _Work:
         )
         return bound_of(size, len(item.messages), completion, price)
 
-    def _count(self, lane: _Lane, record: Record, failed: bool) -> None:
+    def _count(self, lane: _Lane, record: Record) -> None:
         progress = self._progress
         progress.sent += record.attempts > 0
-        if failed:
+        if record.status not in DONE:
             lane.failed += 1
             progress.failed += 1
             return
@@ -290,7 +321,8 @@ class _Work:
             progress.billed += record.billed
 
 
-def _jobs(plan: Plan, done: set[tuple[int, int]]) -> Iterator[tuple[Item, int]]:
+def jobs_of(plan: Plan, done: set[tuple[int, int]]) -> Iterator[Job]:
+    """The jobs of a plan that are not done, in order, as a stream."""
     for item in plan.reader.items(plan.limit):
         for repetition in range(plan.repetitions):
             if (item.index, repetition) not in done:
