@@ -112,4 +112,5 @@ class TableAsker:
         return self.answer(item)
 
     async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:
+        await asyncio.sleep(self.seconds)
         return [self.answer(item) if item.index in self.cached else None for item, _ in jobs]

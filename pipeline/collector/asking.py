@@ -24,7 +24,7 @@ class Sender(Protocol):
         """The reply; never raises for a failed request."""
         ...
 
-    async def look_up(self, requests: Sequence[Request]) -> list[Reply | None]:
+    async def cached(self, requests: Sequence[Request]) -> list[Reply | None]:
         """What the cache holds for each; sends nothing."""
         ...
 
@@ -41,7 +41,7 @@ class ClientAsker:
 
     async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:
         """See ``pipeline.collector.running.Asker``."""
-        replies = await self._client.look_up([as_request(model, item, again) for item, again in jobs])
+        replies = await self._client.cached([as_request(model, item, again) for item, again in jobs])
         return [None if reply is None else as_answer(reply) for reply in replies]
 
 

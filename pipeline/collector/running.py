@@ -38,6 +38,8 @@ LOOK_UP = 256
 MAXIMUM_UNCOMMITTED = 2_000
 """Reused answers that may wait for their commit at once; repeating one costs nothing."""
 LOCK_SECONDS = 0.5
+RUN_DEADLINE = "run_deadline"
+"""Error class of what the run's own deadline cut off: left for the next run, not counted as failed."""
 
 
 Job = tuple[Item, int]
@@ -260,16 +262,14 @@ class _Work:
     async def _look_up(self, lane: _Lane) -> None:
         """Read on; keep what the cache answers at once, queue the rest to be sent."""
         jobs = list(itertools.islice(lane.jobs, LOOK_UP))
-        if len(jobs) < LOOK_UP:
-            lane.read_through = True
-        if not jobs:
-            return
-        answers = await self._asker.look_up(lane.plan.model, jobs)
+        answers = await self._asker.look_up(lane.plan.model, jobs) if jobs else []
         for (item, repetition), answer in zip(jobs, answers, strict=True):
             if answer is None:
                 lane.ready.append((item, repetition))
             else:
                 await self._keep(lane, item, repetition, answer)
+        # Said last: whoever finds a lane read through and nothing ready leaves it for good.
+        lane.read_through = len(jobs) < LOOK_UP
 
     async def _send(self, lane: _Lane, item: Item, repetition: int) -> None:
         model = lane.plan.model
@@ -278,6 +278,11 @@ class _Work:
             self._progress.request_stop("cost")
             return
         answer = await self._asker.ask(model, item, repetition)
+        if answer.error_class == RUN_DEADLINE:
+            self._progress.request_stop("deadline")
+            if not answer.attempts:
+                self._budget.settle(bound, 0.0, None)
+                return
         record = await self._keep(lane, item, repetition, answer)
         self._budget.settle(bound, record.billed if record.status in DONE else 0.0, record.completion_tokens)
 
