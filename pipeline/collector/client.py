@@ -31,6 +31,8 @@ from pipeline.http import Clock
 from pipeline.settings.addresses import redact_url
 from pipeline.settings.collector import CollectorSettings, ModelSettings
 
+_CLOCK = Clock()
+
 
 class Prepared(NamedTuple):
     """A request ready to be sent or looked up."""
@@ -49,7 +51,7 @@ class Client:
     from then on nothing is raised for what the network does. ``clock`` is replaced by tests.
     """
 
-    def __init__(self, settings: CollectorSettings, *, clock: Clock = Clock()) -> None:
+    def __init__(self, settings: CollectorSettings, *, clock: Clock = _CLOCK) -> None:
         self.settings = settings
         self._clock = clock
         run = settings.run

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 PERMANENT = {
     400: "bad_request", 401: "unauthorized", 402: "payment_required", 403: "forbidden", 404: "not_found",
-    405: "not_allowed", 410: "gone", 413: "too_large", 415: "unsupported", 422: "unprocessable", 501: "not_implemented",
+    405: "not_allowed", 410: "gone", 413: "too_large", 415: "unsupported", 422: "unprocessable",
+    501: "not_implemented",
 }  # fmt: skip
 RETRIED = {408: "timeout", 409: "conflict", 425: "too_early", 429: "rate_limited"}
 ADVICE = {

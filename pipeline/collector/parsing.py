@@ -179,7 +179,7 @@ def _vectors(document: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
 
 
 def _usage(document: dict[str, Any], payload: Mapping[str, Any], text: str) -> Usage:
-    usage = document.get("usage")
+    usage: Any = document.get("usage")
     prompt = _count(usage, "prompt_tokens")
     if prompt is None:
         asked = payload.get("messages") or payload.get("prompt") or payload.get("input") or ""
