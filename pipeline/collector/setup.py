@@ -89,7 +89,8 @@ def make_plans(settings: CollectorSettings, declarations: Datasets, journal: Jou
     problems = [one.problem for one in looked if one.problem]
     if problems:
         raise InputError(
-            f"Checking the data before the run: {' | '.join(problems)}. Mend the rows, or set bad_rows: skip."
+            f"Checking the data before the run: {' | '.join(problems).rstrip('.')}. Then run "
+            "again; rows that should be left out need bad_rows: skip."
         )
     plans = []
     limits = {chosen.dataset_id: _limit(settings, chosen) for chosen in settings.datasets}
