@@ -212,3 +212,27 @@ def test_plan_demo_cache_and_cost_work_together(tmp_path: Path) -> None:
         assert "complete" in bounded, "cached answers are free"
         shown = json.loads(place.run("info", "--json"))
         assert shown["datasets"][0]["rows"] == rows
+
+
+def test_a_second_interrupt_stops_at_once_and_loses_nothing_kept(tmp_path: Path) -> None:
+    log, rows = tmp_path / "server.log", 30
+    with server(log, "--latency", "0.02") as quick:
+        place = Place(tmp_path / "place", quick, rows, cache=False)
+        place.run("run", "--demo", "--demo-limit", "10", "--quiet")
+    slow_log = tmp_path / "slow.log"
+    with server(slow_log, "--latency", "60") as slow:
+        configuration = place.configs / "collector.yaml"
+        settings = yaml.safe_load(configuration.read_text(encoding="utf-8"))
+        settings["models"][0] |= {"base_url": f"http://127.0.0.1:{slow}/v1", "timeout": 90}
+        configuration.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        process = place.start("run", "--quiet")
+        wait_for(slow_log, CONCURRENCY, process)
+        assert process.stderr is not None
+        process.send_signal(signal.SIGINT)
+        while "press Ctrl-C again" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 1
+    assert "stopped at once; what was on disk is kept" in errors
+    assert [len(result["records"]) for result in place.results()] == [10], "the finished demo stands"
