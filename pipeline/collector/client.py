@@ -158,7 +158,9 @@ class Client:
             outcome, waited = await self._poster.attempt(lane, prepared.payload, prepared.key, left)
             seconds = self._clock.monotonic() - started - waited
             if isinstance(outcome, Reply):
-                attempts.append(Attempt(number, began, seconds, 200, None, bytes_received=lane.last_bytes))
+                attempts.append(
+                    Attempt(len(attempts) + 1, began, seconds, 200, None, bytes_received=lane.last_bytes)
+                )
                 return replace(outcome, attempts=tuple(attempts), latency_seconds=seconds, received_at=now())
             stumble = outcome
             self._count(lane, stumble)
@@ -192,6 +194,8 @@ class Client:
             lane.circuit.failed(instant)
         elif stumble.status is not None:
             lane.circuit.went_well()
+        elif stumble.error_class != "circuit_open":
+            lane.circuit.given_up()
 
     def _wait(self, stumble: Stumble, number: int) -> float:
         """Full jitter below a bound that doubles; what the server asks for is added to none and never

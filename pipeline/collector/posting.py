@@ -61,7 +61,7 @@ class Lane:
         parts = urlsplit(model.base_url)
         if secrets and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ConfigurationError(
-                f"Reading base_url of model {model.name}: a key would travel unencrypted over http; use https."
+                f"Reading base_url of model {model.name}: a key would travel over plain http; use https."
             )
         self.model = model
         self.secrets = tuple(secrets.values())

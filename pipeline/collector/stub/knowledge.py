@@ -64,7 +64,7 @@ def answers_of_file(path: Path) -> dict[str, str]:
                 known[row["prompt"].strip()] = str(row["answer"])
         except (msgspec.MsgspecError, TypeError, KeyError, AttributeError):
             raise InputError(
-                f"Reading the answers in {path.name}: row {number} is no object with prompt and answer; correct it."
+                f"Reading the answers in {path.name}: row {number} has no prompt and answer; correct it."
             ) from None
     return known
 
