@@ -2,8 +2,8 @@
 
 Run as ``python -m assets_tests.collector.loopback LOG [--latency S] [--limited SHARE] [--hanging SHARE]
 [--refused SHARE]``; prints its port. Which prompts are limited (429 with Retry-After on the first attempt),
-hang
-(on the first) or are refused (400, always) follows from a hash of the prompt, so every run sees the same.
+hang (on the first) or are refused (400, always) follows from a hash of the prompt, so every run sees the
+same.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ class Answer:
 
     ``permanent`` failures are not worth repeating as they stand; others are the network's or the host's.
     ``reused``: nothing was sent for it now, it came from the cache (``cache_hit``) or shares a request in
-    flight.
-    ``bought_at`` is when the answer was received first.
+    flight. ``bought_at`` is when the answer was received first.
     """
 
     text: str | None = None

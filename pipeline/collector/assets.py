@@ -1,9 +1,8 @@
 """The assets of group ``collector``, and the one step that collects.
 
 What belongs here: wiring what the runner stored to tables, checks and plots; materialising never calls a
-model.
-The step of the collection job does, and nothing else. (Annotations are not postponed: Dagster reads that of
-``context``.)
+model. The step of the collection job does, and nothing else. (Annotations are not postponed: Dagster reads
+that of ``context``.)
 """
 
 import asyncio

@@ -29,9 +29,8 @@ class Item:
     """One row ready to be asked.
 
     ``index`` counts rows from 1; ``identifier`` is the row's own or a hash of its prompt; ``query`` the
-    user's
-    turn; ``messages`` everything that is sent; ``images`` addresses or files; ``target`` the expected answer;
-    ``cluster`` a hash that rows with the same prompt share.
+    user's turn; ``messages`` everything that is sent; ``images`` addresses or files; ``target`` the expected
+    answer; ``cluster`` a hash that rows with the same prompt share.
     """
 
     index: int

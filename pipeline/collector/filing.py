@@ -71,8 +71,7 @@ def hour_of_runs(journal: Journal, hour: Hour) -> pl.DataFrame:
 
 def hour_of_scores(journal: Journal, hour: Hour) -> pl.DataFrame:
     """The rows of ``collected_scores``: per model, configuration, dataset, split and evaluator the newest
-    run that
-    was complete by the end of the hour and has judged records.
+    run that was complete by the end of the hour and has judged records.
     """
     newest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for entry in journal.runs():

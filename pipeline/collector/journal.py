@@ -5,8 +5,7 @@ back. It is there whether or not answers are cached. What does not: what a recor
 answers' cache (``cache``).
 
 Records are only ever added; a record asked again has a newer row, and the newest counts. Each commit is
-synced,
-so a record whose ``add`` has been awaited survives a killed process and a power cut.
+synced, so a record whose ``add`` has been awaited survives a killed process and a power cut.
 """
 
 from __future__ import annotations

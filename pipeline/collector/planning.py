@@ -1,8 +1,7 @@
 """Plans: which requests a configuration means, what is done already, and what the rest will take.
 
 What belongs here: a run's identity, and estimates of requests, tokens, money and time before anything is
-spent.
-What does not: sending (``running``), the settings' shape (``setup`` turns them into plans).
+spent. What does not: sending (``running``), the settings' shape (``setup`` turns them into plans).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 What belongs here: looking prices up. What does not: what an answer costs (``costing``).
 
 The catalogue is the published ``models.json``, or the shipped one before anything was published. A model is
-found
-there by one of its names exactly, case aside, with or without the host's prefix; similarity decides nothing.
+found there by one of its names exactly, case aside, with or without the host's prefix; similarity decides
+nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Where results lie: ``bench/<dataset>/<split>/<model>/<time>.json``, found, listed and removed.
 
 What belongs here: names that cannot leave the folder, heads of files, the choice of files to remove. What
-does
-not: what stands in a file (``results``).
+does not: what stands in a file (``results``).
 """
 
 from __future__ import annotations

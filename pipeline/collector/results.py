@@ -1,8 +1,7 @@
 """Results as files: document 004's JSON, Parquet beside it, written whole or not at all.
 
 What belongs here: turning a run's journal into files, one record at a time. What does not: finding, listing
-and
-removing files (``result_files``), scores over several runs (``scores``).
+and removing files (``result_files``), scores over several runs (``scores``).
 
 A file's records come last and on lines of their own, so that its head can be read without them.
 """
@@ -17,60 +16,54 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.collector.journal import Journal, RunEntry
-from pipeline.collector.records import FAILED_INFRASTRUCTURE, FAILED_PERMANENT, SCORED, UNPARSEABLE, UNSCORED
+from pipeline.collector.journal import NEWEST, Journal, RunEntry
+from pipeline.collector.records import (
+    FAILED_INFRASTRUCTURE,
+    FAILED_PERMANENT,
+    SCORED,
+    STATUSES,
+    UNPARSEABLE,
+    UNSCORED,
+)
 from pipeline.collector.result_files import RECORDS_LINE, result_path
 from pipeline.errors import PipelineError
 
 BATCH_ROWS = 2_000
 
-_SUMS = """
-    sum(status = 'scored'), sum(status = 'unparseable'), sum(status = 'unscored'),
-    sum(status = 'failed_infrastructure'), sum(status = 'failed_permanent'),
-    sum(status = 'scored' AND score >= 1), sum(status = 'scored' AND score < 1), sum(cache_hit), sum(score),
-    sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(reasoning_tokens),
-    sum(billed), sum(replayed), sum(avoided),
-    sum(error_class IS NULL AND (billed IS NULL OR replayed IS NULL)), sum(error_class IS NULL AND avoided
-    IS NULL),
-    count(*), avg(latency_ms)
-"""
+_COUNTED = {
+    **{status: f"sum(status = '{status}')" for status in STATUSES},
+    "right": "sum(status = 'scored' AND score >= 1)",
+    "partly": "sum(status = 'scored' AND score < 1)",
+    "cache_hits": "sum(cache_hit)",
+    "records": "count(*)",
+    "without_price": "sum(error_class IS NULL AND (billed IS NULL OR replayed IS NULL))",
+    "without_avoided": "sum(error_class IS NULL AND avoided IS NULL)",
+}
+_SUMMED = (
+    "score", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "billed", "replayed",
+    "avoided",
+)  # fmt: skip
+_SUMS = {**_COUNTED, **{name: f"sum({name})" for name in _SUMMED}, "latency": "avg(latency_ms)"}
 
 
 def summarise(journal: Journal, entry: RunEntry) -> dict[str, Any]:
     """Everything of a run but its records, as document 004 names it and more.
 
     ``performance`` is the mean score (0-1) of judged records, None without any; failed requests are counted
-    apart
-    and never scored. A total of costs is None where the price of one answer is not known.
+    apart and never scored. A total of costs is None where the price of one answer is not known.
     """
-    with journal.connection() as connection:
-        from pipeline.collector.journal import NEWEST
-
-        row = connection.execute(f"SELECT {_SUMS} FROM (SELECT r.* {NEWEST})", (entry.run_id,)).fetchone()
-    scored, unparseable, unscored, outage, permanent, right, wrong, hits = (value or 0 for value in row[:8])
-    total, tokens = row[8], [value or 0 for value in row[9:13]]
-    billed, replayed, avoided, bill_unknown, avoided_unknown, count, latency = row[13:]
-    answered = scored + unparseable + unscored
-    known = bool(answered) and not bill_unknown
-    judged = scored + unparseable
+    found = _totals(journal, entry.run_id)
+    answered = found["scored"] + found["unparseable"] + found["unscored"]
+    known = bool(answered) and not found["without_price"]
+    judged = found["scored"] + found["unparseable"]
+    billed, replayed, avoided = (found[name] or 0.0 for name in ("billed", "replayed", "avoided"))
     return {
-        "performance": total / judged if judged else None,
+        "performance": found["score"] / judged if judged else None,
         "time_taken": entry.seconds,
-        "prompt_tokens": tokens[0],
-        "completion_tokens": tokens[1],
-        "cost": (billed or 0.0) + (replayed or 0.0) if known else None,
-        "counts": {
-            "planned": entry.planned,
-            "records": count,
-            SCORED: scored,
-            "right": right,
-            "wrong": wrong + unparseable,
-            UNPARSEABLE: unparseable,
-            UNSCORED: unscored,
-            FAILED_INFRASTRUCTURE: outage,
-            FAILED_PERMANENT: permanent,
-            "cache_hits": hits,
-        },
+        "prompt_tokens": found["prompt_tokens"] or 0,
+        "completion_tokens": found["completion_tokens"] or 0,
+        "cost": billed + replayed if known else None,
+        "counts": _counts(found, entry.planned),
         "model_name": entry.model,
         "dataset_name": entry.dataset,
         "split": entry.split,
@@ -78,19 +71,43 @@ def summarise(journal: Journal, entry: RunEntry) -> dict[str, Any]:
         "data_fingerprint": entry.description.get("data_fingerprint"),
         "extra_fields": entry.description.get("extra_fields", []),
         "costs": {
-            "billed": billed or 0.0 if known else None,
-            "replayed": replayed or 0.0 if known else None,
-            "avoided": avoided or 0.0 if answered and not avoided_unknown else None,
+            "billed": billed if known else None,
+            "replayed": replayed if known else None,
+            "avoided": avoided if answered and not found["without_avoided"] else None,
         },
-        "cached_tokens": tokens[2],
-        "reasoning_tokens": tokens[3],
-        "mean_latency_ms": latency,
+        "cached_tokens": found["cached_tokens"] or 0,
+        "reasoning_tokens": found["reasoning_tokens"] or 0,
+        "mean_latency_ms": found["latency"],
         "run_id": entry.run_id,
         "status": entry.status,
         "evaluator": entry.description.get("evaluator"),
         "api_model_name": entry.description.get("api_model_name"),
         "synthetic": entry.synthetic,
         "started_at": instant(entry.started_at),
+    }
+
+
+def _totals(journal: Journal, run_id: str) -> dict[str, Any]:
+    """Each of ``_SUMS`` over the records of a run as they stand; counts are never None."""
+    sums = ", ".join(_SUMS.values())
+    with journal.connection() as connection:
+        row = connection.execute(f"SELECT {sums} FROM (SELECT r.* {NEWEST})", (run_id,)).fetchone()
+    found = dict(zip(_SUMS, row, strict=True))
+    return {name: found[name] or 0 if name in _COUNTED else found[name] for name in found}
+
+
+def _counts(found: dict[str, Any], planned: int) -> dict[str, int]:
+    return {
+        "planned": planned,
+        "records": found["records"],
+        SCORED: found[SCORED],
+        "right": found["right"],
+        "wrong": found["partly"] + found[UNPARSEABLE],
+        UNPARSEABLE: found[UNPARSEABLE],
+        UNSCORED: found[UNSCORED],
+        FAILED_INFRASTRUCTURE: found[FAILED_INFRASTRUCTURE],
+        FAILED_PERMANENT: found[FAILED_PERMANENT],
+        "cache_hits": found["cache_hits"],
     }
 
 

@@ -1,13 +1,11 @@
 """The runner: plans in, records on disk, results written.
 
 What belongs here: what is asked next, how many at once, when a record counts, when to stop. What does not:
-how
-a request is sent (``asking``), what is drawn on the terminal (the command).
+how a request is sent (``asking``), what is drawn on the terminal (the command).
 
 A request keeps its place among ``concurrency`` until its record is synced to disk, so a killed process
-repeats
-at most that many. Of several models, the one with the fewest requests under way goes next, so that a slow or
-limited one holds no more than its share.
+repeats at most that many. Of several models, the one with the fewest requests under way goes next, so that a
+slow or limited one holds no more than its share.
 """
 
 from __future__ import annotations
@@ -130,8 +128,7 @@ async def run_plans(
     """Collect every plan. A run that another process collects is waited for and then looked at again.
 
     Raises ``ConfigurationError`` where ``max_cost`` is set and a price is not known, ``JournalError`` where
-    records
-    cannot be kept.
+    records cannot be kept.
     """
     if max_cost is not None:
         _refuse_unpriced(plans)

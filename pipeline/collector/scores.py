@@ -58,10 +58,8 @@ def score_run(records: pl.DataFrame, *, binary: bool) -> dict[str, float | int |
     """Figures of one run from its judged records (``position``, ``repetition``, ``cluster``, ``score``).
 
     ``n`` counts judged records, ``prompts`` distinct rows, ``clusters`` distinct prompts; ``score`` and its
-    errors
-    are 0-1; ``k`` is the number of repetitions that every row has, and pass@1 and pass@k are over rows
-    (None where
-    scores are not 0 or 1).
+    errors are 0-1; ``k`` is the number of repetitions that every row has, and pass@1 and pass@k are over
+    rows (None where scores are not 0 or 1).
     """
     judged = records.filter(pl.col("score").is_not_null())
     if not judged.height:

@@ -24,8 +24,7 @@ def cost_totals(journal: Journal, by: str, since: datetime | None = None) -> pl.
     """Rows per run, model or dataset: records, tokens and the three figures in USD.
 
     A figure is None where it is not known for one answer; ``without_price`` counts those. A record that was
-    asked
-    twice counts twice: both were paid. Synthetic runs stand apart.
+    asked twice counts twice: both were paid. Synthetic runs stand apart.
     """
     names = [name.strip().removeprefix("u.") for name in _GROUPS[by].split(",")]
     flags = {"demo", "synthetic"}

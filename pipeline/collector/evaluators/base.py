@@ -16,8 +16,8 @@ class Judged(NamedTuple):
     """What an answer came to.
 
     ``prediction`` is what was read out of the answer, None where nothing could be; ``score`` is 0-1, None
-    where
-    the dataset has nothing to compare with. An answer nothing could be read from is wrong: its score is 0.
+    where the dataset has nothing to compare with. An answer nothing could be read from is wrong: its score
+    is 0.
     """
 
     prediction: str | None

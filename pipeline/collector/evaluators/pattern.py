@@ -15,8 +15,7 @@ class Pattern(Evaluator):
     """Reads the answer with ``pattern``: its last match's first group, or the whole match where it has none.
 
     With a target, the score is 1 where the two are equal (``ignore_case`` for letters of either case);
-    without
-    one, where the pattern matches at all. Patterns are RE2's: no look-around, no back-references.
+    without one, where the pattern matches at all. Patterns are RE2's: no look-around, no back-references.
     """
 
     name = "regex"
