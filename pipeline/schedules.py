@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.capture.spool import spool_directories
+from pipeline.collector.assets import collect_runs
 from pipeline.hours import FIRST_HOUR, Hour, now
 from pipeline.settings.telemetry import load_telemetry
 from pipeline.telemetry.archive import default_archive
@@ -19,12 +20,13 @@ from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
 
 MAIN_JOB = "main"
+COLLECTION_JOB = "collection"
 MINUTE_OF_HOUR = 5
 FETCH_STEP = "sources_source_fetches"
 
 main_job = dg.define_asset_job(
     MAIN_JOB,
-    selection=dg.AssetSelection.groups("sources", "capability"),
+    selection=dg.AssetSelection.groups("sources", "collector", "capability"),
     description="Facts and benchmark scores in, validated and ranked category scores out, for one hour.",
 )
 
@@ -100,6 +102,26 @@ def late_events(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     return dg.SensorResult(run_requests=requests, cursor=looked.isoformat())
 
 
-JOBS = (main_job, telemetry_job)
-SCHEDULES = (hourly_main, hourly_telemetry)
+@dg.job(
+    name=COLLECTION_JOB,
+    description="Ask models what a collector configuration names and keep the answers; "
+    "the only job that does. "
+    "Config file, models, datasets and demo are given in the launchpad; the main job files what was kept.",
+)
+def collection_job() -> None:
+    """One step: collecting is one process with its own concurrency."""
+    collect_runs()
+
+
+daily_collection = dg.ScheduleDefinition(
+    name="daily_collection",
+    job=collection_job,
+    cron_schedule="17 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every day at 03:17 UTC: what is missing of configs/collector.yaml. Off until switched on.",
+)
+
+JOBS = (main_job, collection_job, telemetry_job)
+SCHEDULES = (hourly_main, daily_collection, hourly_telemetry)
 SENSORS = (late_events,)

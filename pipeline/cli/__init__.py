@@ -25,6 +25,7 @@ class _Commands(click.Group):
         "tables": "pipeline.cli.query",
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
+        "collect": "pipeline.cli.collect",
         "capture": "pipeline.cli.capture",
     }
 
