@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,20 +21,23 @@ from pipeline.capture.signals import SIGNAL_KINDS, EvaluationGiven
 from pipeline.hours import Hour
 from pipeline.training.rows import TABLE_OF_KIND, Row, evaluation_directives
 from pipeline.training.tables import CONTENTS, DIRECTIVES, RECORDS
-from pipeline.warehouse.tables import REJECTED_SCHEMA, Table
+from pipeline.warehouse.tables import REJECTED_SCHEMA, UTC_DATETIME, Table
 
 EVENTS_SCHEMA: dict[str, pl.DataType] = {
     "event_id": pl.String(),
     "kind": pl.String(),
     "subject": pl.String(),
-    "at": pl.Int64(),
-    "source": pl.String(),
+    "at": UTC_DATETIME,
     "synthetic": pl.Boolean(),
+    "application": pl.String(),
     "content_hash": pl.String(),
     "body": pl.String(),
 }
-"""Columns of a frame of events: ``at`` in nanoseconds since 1970 UTC, ``body`` as JSON text, ``source`` the
-application that recorded it."""
+"""Columns that a frame of events has (it may have more): the envelope's fields, ``body`` as JSON text,
+``application`` the one that recorded it, null where it gave no name."""
+
+UNNAMED = "unnamed"
+"""The source of a record whose application gave no name."""
 
 _DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in SIGNAL_KINDS.items()}
 
@@ -59,7 +61,13 @@ def project(
     """
     rows: dict[str, list[Row]] = {table.name: [] for table in RECORDS}
     rejected: dict[str, list[Row]] = {table.name: [] for table in RECORDS}
-    ordered = events.filter(pl.col("kind").is_in(list(TABLE_OF_KIND))).sort("at", "event_id")
+    ordered = (
+        events.select(list(EVENTS_SCHEMA))
+        .filter(pl.col("kind").is_in(list(TABLE_OF_KIND)))
+        .sort("at", "event_id")
+        .with_columns(pl.col("at").dt.epoch("us"), pl.col("application").fill_null(UNNAMED))
+    )
+    start, end = (int(edge.timestamp()) * 1_000_000 for edge in (hour.start, hour.end))
     for number, event in enumerate(ordered.iter_rows(named=True)):
         table, make_row = TABLE_OF_KIND[event["kind"]]
         try:
@@ -67,10 +75,10 @@ def project(
         except (msgspec.DecodeError, UnicodeError) as error:
             rejected[table.name].append(_refused(event, number, f"its body cannot be read: {error}"))
             continue
-        if not hour.start <= _instant(event["at"]) < hour.end:
+        if not start <= event["at"] < end:
             rejected[table.name].append(_refused(event, number, f"it did not happen in {hour}"))
             continue
-        recorded = _recorded(event, hour)
+        recorded = _recorded(event, start)
         rows[table.name].append({**recorded, **make_row(body)})
         if isinstance(body, EvaluationGiven):
             rows[DIRECTIVES.name] += [{**recorded, **row} for row in evaluation_directives(body)]
@@ -78,17 +86,13 @@ def project(
     return {table.name: _settle(table, rows[table.name], rejected[table.name]) for table in RECORDS}
 
 
-def _instant(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
-
-
-def _recorded(event: Mapping[str, Any], hour: Hour) -> Row:
+def _recorded(event: Mapping[str, Any], hour: int) -> Row:
     return {
-        "hour": int(hour.start.timestamp()) * 1_000_000,
+        "hour": hour,
         "session_id": event["subject"],
         "event_id": event["event_id"],
-        "at": event["at"] // 1000,
-        "source": event["source"],
+        "at": event["at"],
+        "source": event["application"],
         "synthetic": event["synthetic"],
         "content_hash": event["content_hash"],
     }
