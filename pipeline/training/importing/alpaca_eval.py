@@ -58,7 +58,9 @@ def _signals(pair: Any) -> list[Any]:
     if not 1 <= graded <= 2:
         raise InputError(f"preference is {graded} and 1 to 2 is allowed; mend or remove the entry.")
     if _text(pair, "generator_1") == _text(pair, "generator_2"):
-        raise InputError("generator_1 and generator_2 are the same, so nothing is compared; remove the entry.")
+        raise InputError(
+            "generator_1 and generator_2 are the same, so nothing is compared; remove the entry."
+        )
     judge = short(pair.get("annotator") or "annotator")
     tree = Tree(identifier("alpaca-eval", instruction))
     tree.begin(instruction, context={"dataset": pair.get("dataset")})
