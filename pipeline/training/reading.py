@@ -63,7 +63,8 @@ def _select(
     key = ", ".join(table.key)
     return connection.execute(
         f"SELECT {', '.join(columns)} FROM {table.name} {where} "
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY at, event_id) = 1 ORDER BY at, event_id",
+        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY happened_at, event_id) = 1 "
+        "ORDER BY happened_at, event_id",
         values,
     ).pl()
 

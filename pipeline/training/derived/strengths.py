@@ -33,7 +33,7 @@ LARGEST_GROUP = 1_000
 
 STRENGTH_SCHEMA: dict[str, pl.DataType] = {
     "competitor": pl.String(),
-    "group": pl.Int64(),
+    "pool": pl.Int64(),
     "strength": pl.Float64(),
     "low": pl.Float64(),
     "high": pl.Float64(),
@@ -71,7 +71,7 @@ def strengths(compared: pl.DataFrame) -> pl.DataFrame:
         kept = _largest(usable, names)
         rows += _fit(usable.filter(pl.col("left").is_in(kept) & pl.col("right").is_in(kept)), kept, number)
     return pl.DataFrame(rows, schema=STRENGTH_SCHEMA, orient="row").sort(
-        ["group", "strength", "competitor"], descending=[False, True, False]
+        ["pool", "strength", "competitor"], descending=[False, True, False]
     )
 
 
@@ -123,7 +123,7 @@ def _fit(compared: pl.DataFrame, names: list[str], group: int) -> list[dict[str,
         rows.append(
             {
                 "competitor": name,
-                "group": group,
+                "pool": group,
                 "strength": float(estimates[index]),
                 "low": float(estimates[index] - Z * deviations[index]),
                 "high": float(estimates[index] + Z * deviations[index]),
