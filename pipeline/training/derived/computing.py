@@ -94,6 +94,7 @@ def _records(warehouse: Warehouse, hour: Hour) -> Records:
         "rollout_id",
         "attempt_id",
         "session_id",
+        "source",
         "synthetic",
         "happened_at",
         "event_id",

@@ -167,7 +167,10 @@ def _standard_errors(
     np.add.at(information, (right, right), weight)
     np.add.at(information, (left, right), -weight)
     np.add.at(information, (right, left), -weight)
-    covariance = np.linalg.pinv(information, hermitian=True)
+    # The information is the Laplacian of a connected graph: singular along (1, …, 1) alone. Shifting that
+    # direction by a known amount gives the pseudo-inverse without a tolerance to choose.
+    shift = np.full_like(information, 1 / contest.size)
+    covariance = np.linalg.inv(information + shift) - shift
     if sessions < SESSIONS_FOR_CLUSTERS:
         return np.sqrt(np.clip(np.diag(covariance), 0, None)), "observed information"
     residual = contest.wins - chance

@@ -166,6 +166,9 @@ class LearningPatterns(pa.DataFrameModel):
 
     hour: UtcInstant = pa.Field(description="hour as of which it is computed")
     synthetic: pl.Boolean = pa.Field(description="computed from synthetic sessions; real ones stand apart")
+    source: pl.String = pa.Field(
+        description="application that recorded the sessions; sources are never compared"
+    )
     feature: pl.String = pa.Field(description="kind of feature: model, parameter, tool, prompt or run")
     value: pl.String = pa.Field(description="the feature, for example temperature=0.2")
     design: pl.String = pa.Field(
@@ -219,7 +222,7 @@ EVOLUTION_VERDICTS = Table(
 LEARNING_PATTERNS = Table(
     "training.learning_patterns",
     LearningPatterns,
-    ("synthetic", "feature", "value"),
+    ("synthetic", "source", "feature", "value"),
     "What goes with higher scores.",
 )
 
