@@ -19,6 +19,7 @@ import msgspec
 import polars as pl
 
 import pipeline.capture.events  # noqa: F401 - registers the kinds of a task's events
+import pipeline.capture.signals  # noqa: F401 - registers the kinds of training records
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.kinds import body_type
 from pipeline.hours import FIRST_HOUR

@@ -63,9 +63,8 @@ class Records:
 def placed_artifacts(records: Records) -> pl.DataFrame:
     """Artifacts with the rollout they come from; an artifact whose rollout is missing is left out."""
     rollouts = records.rollouts.select("rollout_id", "lineage_id", "agent_id", "cycle")
-    return records.artifacts.select(
-        "artifact_id", "rollout_id", "session_id", "attempt_id", "synthetic"
-    ).join(rollouts, on="rollout_id", how="inner")
+    names = ["artifact_id", "rollout_id", "session_id", "attempt_id", "source", "synthetic"]
+    return records.artifacts.select(names).join(rollouts, on="rollout_id", how="inner")
 
 
 def artifact_scores(evaluations: pl.DataFrame) -> pl.DataFrame:
