@@ -319,7 +319,7 @@ def test_an_item_that_the_recorder_refuses_is_reported_and_not_remembered(
 ) -> None:
     read(tmp_path, "tau-bench", [TAU])
     refused = import_files("tau-bench", [tmp_path / "data.json"], lambda *_: False)
-    assert "the recorder refused" in refused.malformed[0].reason
+    assert "door keeps" in refused.malformed[0].reason
     assert import_files("tau-bench", [tmp_path / "data.json"], lambda *_: True).imported == 1
 
 

@@ -6,7 +6,7 @@ What belongs here: parsing and printing. What does not: importing and joining (`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,24 +55,34 @@ def import_(format_name: str, files: tuple[Path, ...], again: bool, as_json: boo
     from pipeline.training.importing.recording import open_writer
     from pipeline.training.importing.writing import import_files
 
-    with (
-        open_writer(format_name) as write,
-        click.progressbar(
-            length=len(files), label=f"Importing {format_name}", file=click.get_text_stream("stderr")
-        ) as bar,
-    ):
-
-        def show(report: Report) -> None:
-            if report.files > bar.pos:
-                bar.update(report.files - bar.pos)
-
-        report = import_files(format_name, files, write, again=again, progress=show)
+    with open_writer(format_name) as writer:
+        settle, progress = writer.settle, _progress(format_name, len(files))
+        report = import_files(format_name, files, writer.write, settle=settle, again=again, progress=progress)
     if as_json:
-        click.echo(json.dumps(_as_document(report), ensure_ascii=False, indent=1))
+        document = {**_as_document(report), "redacted_events": writer.redacted}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:
         _print_report(report)
+        click.echo(f"privacy's door changed {writer.redacted} events")
     if report.malformed and not (report.imported or report.known):
         raise InputError(f"Importing {format_name}: nothing could be imported; the reasons stand above.")
+
+
+def _progress(format_name: str, files: int) -> Callable[[Report], None]:
+    """Says how far an import is, on a terminal only: a program has no use for it."""
+    shown = click.get_text_stream("stderr")
+    if not shown.isatty():
+        return lambda report: None
+
+    def say(report: Report) -> None:
+        click.echo(
+            f"\r{format_name}: file {report.files} of {files}, {report.imported} imported, "
+            f"{len(report.malformed)} malformed ",
+            err=True,
+            nl=False,
+        )
+
+    return say
 
 
 def _as_document(report: Report) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _span(fields: Fields) -> str:
 def _evaluation(fields: Fields) -> str:
     parts = [f"by {fields['evaluator']}"]
     if fields.get("score") is not None:
-        parts.append(f"{fields['score']:g}/10")
+        parts.append(f"{fields['score']:.3g}/10")
     ranking = json.loads(fields["ranking"])
     if ranking:
         parts.append(" > ".join(" = ".join(one[-8:] for one in group) for group in ranking))
@@ -79,7 +79,7 @@ _LABELS: Mapping[str, Callable[[Fields], str]] = {
     "rollout": lambda fields: f"cycle {fields['cycle']}",
     "attempt": lambda fields: f"{fields['number']} ({_usage(fields)}) {fields['error']}",
     "execution_span": _span,
-    "artifact": lambda fields: f"{fields.get('name', '')} [{fields['content_format']}] {fields['content']}",
+    "artifact": lambda fields: f"{fields.get('name') or ''} [{fields['content_format']}] {fields['content']}",
     "evaluation": _evaluation,
     "evolution_record": _evolution,
     "evolution_outcome": lambda fields: f"{fields.get('score_delta', '')} {fields['comment']}",

@@ -33,6 +33,9 @@ FORMATS = {
 Write = Callable[[str, Body, int], bool]
 """Records a body under a session's id at an instant (ns since 1970 UTC); false where it was refused."""
 
+ITEMS_AT_ONCE = 1_000
+"""Items after which, at the end of a file, what was written is made durable and remembered."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -70,11 +73,13 @@ def import_files(
     paths: Sequence[Path],
     write: Write,
     *,
+    settle: Callable[[], None] = lambda: None,
     again: bool = False,
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Hand every item of the files to ``write`` that was not imported before; ``again`` imports it anyway.
 
+    ``settle`` makes what was written durable; a file's items count as imported only after it returned.
     Events without a time of their own get the present; times before the first hour that can be materialised,
     or in the future, count as none. Never raises for what a file holds.
     """
@@ -82,13 +87,21 @@ def import_files(
     known = set() if again else known_items(place)
     present = int(now().timestamp() * 1_000_000_000)
     written: set[str] = set()
+    done: list[str] = []
+
+    def keep() -> None:
+        settle()
+        remember(place, done)
+        done.clear()
+
     for path in paths:
         report.files += 1
-        done: list[str] = []
         for piece in read(path):
             _take(piece, report, known, done, _Writing(write, present, written))
             progress(report)
-        remember(place, done)
+        if len(done) >= ITEMS_AT_ONCE:
+            keep()
+    keep()
     return report
 
 
@@ -124,7 +137,7 @@ def _take(
     if refused:
         kinds = ", ".join(sorted({type(one.body).__name__ for one in refused}))
         report.malformed.append(
-            Malformed(piece.where, f"the recorder refused {len(refused)} events ({kinds})")
+            Malformed(piece.where, f"privacy's door keeps {len(refused)} events apart ({kinds})")
         )
         return
     report.imported += 1
