@@ -138,9 +138,10 @@ def test_an_exception_goes_on_unchanged_and_is_recorded(raised: BaseException, s
         pytest.raises(type(raised)) as caught,
         recorder.session("x") as session,
         session.lineage("A") as line,
+        line.rollout(line.agent()).attempt() as attempt,
+        attempt.tool("break"),
     ):
-        with line.rollout(line.agent()).attempt() as attempt, attempt.tool("break"):
-            raise raised
+        raise raised
     assert caught.value is raised
     spans = [body for body in told if isinstance(body, signals.SpanFinished)]
     attempts = [body for body in told if isinstance(body, signals.AttemptFinished)]

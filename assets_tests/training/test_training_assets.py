@@ -11,11 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from assets_tests.training.importing_samples import ALPACA, OTEL, TAU
-from pipeline import definitions
+from pipeline.cli.training import training
 from pipeline.hours import Hour
 from pipeline.settings.places import PROJECT
+from pipeline.telemetry.assets import event_segments
+from pipeline.training.assets import ASSETS
 from pipeline.training.derived.tables import LINEAGE_RANKINGS, ORPHANS
 from pipeline.training.importing.recording import open_writer
 from pipeline.training.importing.writing import import_files
@@ -28,7 +31,15 @@ from pipeline.warehouse.store import Warehouse
 KEY = "2026-03-01-10:00"
 
 
+def run(*arguments: str) -> str:
+    """The command in this process: what it prints on stdout."""
+    result = CliRunner().invoke(training, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", "training", *arguments],
         env={**os.environ, "PIPELINE_NOW": "2026-03-01T10:30:00+00:00"},
@@ -40,8 +51,9 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def materialise(key: str) -> dg.ExecuteInProcessResult:
-    job = definitions.defs.resolve_job_def("telemetry")
-    return job.execute_in_process(partition_key=key, resources={"warehouse": WarehouseResource()})
+    return dg.materialize(
+        [event_segments, *ASSETS], partition_key=key, resources={"warehouse": WarehouseResource()}
+    )
 
 
 @pytest.fixture
@@ -58,30 +70,35 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return places
 
 
-def test_import_materialise_show_and_count(data_directory: Path, files: dict[str, Path]) -> None:
-    first = call("import", "tau-bench", str(files["tau"]), str(files["bad"]), "--json")
-    assert first.returncode == 0, first.stderr
-    report = json.loads(first.stdout)
+def test_import_materialise_show_and_count(
+    data_directory: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_NOW", "2026-03-01T10:30:00+00:00")
+    report = json.loads(run("import", "tau-bench", str(files["tau"]), str(files["bad"]), "--json"))
     assert (report["imported"], report["hours"]) == (1, [KEY])
     assert [one["where"] for one in report["malformed"]] == ["tau.json[1]", "bad.json"]
-    again = json.loads(call("import", "tau-bench", str(files["tau"]), "--json").stdout)
+    again = json.loads(run("import", "tau-bench", str(files["tau"]), "--json"))
     assert (again["imported"], again["already_imported"], again["events"]) == (0, 1, 0)
-    assert call("import", "alpaca-eval", str(files["alpaca"])).returncode == 0
+    assert "1 imported, 0 imported before, 0 malformed" in run("import", "alpaca-eval", str(files["alpaca"]))
 
-    assert materialise(KEY).success
-    warehouse = Warehouse(warehouse_path())
-    assert warehouse.read_all(SESSIONS).height == 2
+    warehouse, seen = Warehouse(warehouse_path()), []
+    for _ in range(2):
+        assert materialise(KEY).success
+        seen.append([warehouse.read_all(table) for table in (SESSIONS, EVALUATIONS, LINEAGE_RANKINGS)])
+    for before, after in zip(*seen, strict=True):
+        assert before.height > 0
+        assert before.equals(after)
+
     session = read_records(warehouse, EVALUATIONS).filter(evaluator="tau-bench")["session_id"][0]
-    shown = call("show", session, "--width", "40")
-    assert shown.returncode == 0, shown.stderr
+    shown = run("show", session, "--width", "40")
     for part in ("session Book seat 3.", "rollout cycle 1", "tool book", "10/10", "…"):
-        assert part in shown.stdout
-    assert json.loads(call("show", session, "--json").stdout)["record"] == "session"
-    counted = json.loads(call("stats", "--json").stdout)
+        assert part in shown
+    assert json.loads(run("show", session, "--json"))["record"] == "session"
+    counted = json.loads(run("stats", "--json"))
     assert counted["records"]["artifacts"] == {"records": 3, "synthetic": 0}
     assert counted["sources"].keys() == {"import:tau-bench", "import:alpaca-eval"}
     assert (counted["scores"]["scored"], counted["orphans"]["open"]) == (2, 0)
-    assert "Open links: 0" in call("stats").stdout
+    assert "Open links: 0" in run("stats")
 
 
 def test_wrong_calls_and_failures_have_their_exit_codes(data_directory: Path, files: dict[str, Path]) -> None:
@@ -119,14 +136,3 @@ def test_an_orphan_fails_its_check_until_its_parent_arrives_in_another_hour(
     later = materialise("2026-03-01-11:00")
     assert all(check.passed for check in later.get_asset_check_evaluations())
     assert warehouse.read_hour(ORPHANS, Hour.parse("2026-03-01-11:00")).height == 0
-
-
-def test_an_hour_that_is_run_again_leaves_the_same_rows(data_directory: Path, files: dict[str, Path]) -> None:
-    assert call("import", "alpaca-eval", str(files["alpaca"])).returncode == 0
-    warehouse, seen = Warehouse(warehouse_path()), []
-    for _ in range(2):
-        assert materialise(KEY).success
-        seen.append([warehouse.read_all(table) for table in (SESSIONS, EVALUATIONS, LINEAGE_RANKINGS)])
-    for before, after in zip(*seen, strict=True):
-        assert before.height > 0
-        assert before.equals(after)

@@ -6,6 +6,7 @@ What belongs here: parsing and printing. What does not: importing and joining (`
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +71,7 @@ def import_(format_name: str, files: tuple[Path, ...], again: bool, as_json: boo
 
 def _progress(format_name: str, files: int) -> Callable[[Report], None]:
     """Says how far an import is, on a terminal only: a program has no use for it."""
-    shown = click.get_text_stream("stderr")
-    if not shown.isatty():
+    if not sys.stderr.isatty():
         return lambda report: None
 
     def say(report: Report) -> None:
