@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -22,11 +21,24 @@ from pipeline.capture.signals import (
     SessionStarted,
 )
 from pipeline.hours import Hour
-from pipeline.training.derived.computing import Derived, derive, open_links
+from pipeline.training.derived.comparing import Records
+from pipeline.training.derived.computing import Derived, Inputs, derive_from, open_links, tool_calls
 from pipeline.training.derived.tables import ORPHANS
 from pipeline.training.projecting import EVENTS_SCHEMA, Projected, project
 from pipeline.training.reading import earlier_contents
-from pipeline.training.tables import RECORDS
+from pipeline.training.tables import (
+    AGENT_DEFINITIONS,
+    ARTIFACTS,
+    ATTEMPTS,
+    CONTENTS,
+    EVALUATIONS,
+    EVOLUTION_OUTCOMES,
+    EVOLUTION_RECORDS,
+    EXECUTION_SPANS,
+    LINEAGE_LOCKS,
+    RECORDS,
+    ROLLOUTS,
+)
 from pipeline.warehouse.store import Replacement, Warehouse
 
 HOUR = Hour(datetime(2026, 3, 1, 10, tzinfo=UTC))
@@ -70,11 +82,24 @@ def fill(warehouse: Warehouse, frame: pl.DataFrame, hour: Hour = HOUR) -> dict[s
     return dict(projected)
 
 
-def derived(folder: Path, told: Sequence[Told], *, synthetic: bool = False) -> Derived:
+def derived(told: Sequence[Told], *, synthetic: bool = False) -> Derived:
     """What is computed from the records of one hour."""
-    warehouse = Warehouse(folder / "warehouse.duckdb")
-    fill(warehouse, events(told, synthetic=synthetic))
-    return derive(warehouse, HOUR)
+    frames = {name: one.frame for name, one in project(events(told, synthetic=synthetic), HOUR).items()}
+    inputs = Inputs(
+        Records(
+            agents=frames[AGENT_DEFINITIONS.name],
+            rollouts=frames[ROLLOUTS.name],
+            artifacts=frames[ARTIFACTS.name],
+            evaluations=frames[EVALUATIONS.name],
+            locks=frames[LINEAGE_LOCKS.name],
+        ),
+        attempts=frames[ATTEMPTS.name],
+        evolutions=frames[EVOLUTION_RECORDS.name],
+        outcomes=frames[EVOLUTION_OUTCOMES.name],
+        prompts=frames[CONTENTS.name],
+        tool_calls=tool_calls(frames[EXECUTION_SPANS.name]),
+    )
+    return derive_from(inputs, pl.Series(sorted({session for session, _ in told}), dtype=pl.String), HOUR)
 
 
 def branch(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from math import exp
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -60,10 +59,8 @@ def locked(label: str, cycle: int | None = 1, on: bool = True) -> Told:
         ),
     ],
 )
-def test_places_in_a_cycle(
-    tmp_path: Path, told: list[Told], wanted: dict[str, int | None], basis: str
-) -> None:
-    rankings = derived(tmp_path, [*FOUR, *told]).rankings
+def test_places_in_a_cycle(told: list[Told], wanted: dict[str, int | None], basis: str) -> None:
+    rankings = derived([*FOUR, *told]).rankings
     places = dict(rankings.select(pl.col("lineage_id").str.slice(2), "rank").iter_rows())
     assert places == wanted
     assert set(rankings["basis"]) == {basis}
@@ -71,9 +68,7 @@ def test_places_in_a_cycle(
     assert rankings["tied"].sum() == len(shared)
 
 
-def test_where_nobody_ranks_or_locks_the_scores_do_and_each_cycle_is_a_ranking_of_its_own(
-    tmp_path: Path,
-) -> None:
+def test_where_nobody_ranks_or_locks_the_scores_do_and_each_cycle_is_a_ranking_of_its_own() -> None:
     told = [
         started("s"),
         *branch("s", "A", scores=[8, 6]),
@@ -82,7 +77,7 @@ def test_where_nobody_ranks_or_locks_the_scores_do_and_each_cycle_is_a_ranking_o
         *branch("s", "A", scores=[2], cycle=2, version=2)[1:],
         *branch("s", "B", scores=[9], cycle=2, version=2)[1:],
     ]
-    rows = derived(tmp_path, told).rankings.select("cycle", "lineage_id", "rank", "score", "basis").rows()
+    rows = derived(told).rankings.select("cycle", "lineage_id", "rank", "score", "basis").rows()
     assert rows == [
         (1, "s/A", 1, 7.0, "score"),
         (1, "s/B", 1, 7.0, "score"),
@@ -169,12 +164,10 @@ def test_who_never_lost_is_regularised_and_groups_without_a_comparison_stay_apar
     assert strengths(simulated(TRUTH, 1, 1).head(0)).height == 0
 
 
-def test_strengths_of_models_and_agents_with_synthetic_sessions_apart(tmp_path: Path) -> None:
+def test_strengths_of_models_and_agents_with_synthetic_sessions_apart() -> None:
     told = [*FOUR, ranked("A", "B", "CD")]
     for synthetic in (False, True):
-        folder = tmp_path / str(synthetic)
-        folder.mkdir()
-        found = derived(folder, told, synthetic=synthetic).strengths
+        found = derived(told, synthetic=synthetic).strengths
         assert set(found["synthetic"]) == {synthetic}
         models = found.filter(scope="model")
         assert models["competitor"][0] == "model A"
@@ -208,7 +201,6 @@ def evolution(expected: float | None = None) -> Told:
     ],
 )
 def test_verdicts_on_hypotheses(
-    tmp_path: Path,
     before: list[float],
     after: list[float],
     expected: float | None,
@@ -223,7 +215,7 @@ def test_verdicts_on_hypotheses(
         evolution(expected),
         ("s", EvolutionOutcome(evolution_id="e", score_delta=1.0, validated=True)),
     ]
-    row = derived(tmp_path, told).verdicts.row(0, named=True)
+    row = derived(told).verdicts.row(0, named=True)
     assert (row["verdict"], row["test"], row["score_delta"]) == (verdict, test, delta)
     assert (row["confidence"] is None) == (test is None)
     assert (row["stated_delta"], row["stated_validated"]) == (1.0, True)
@@ -231,7 +223,7 @@ def test_verdicts_on_hypotheses(
         assert row["low"] <= delta <= row["high"]
 
 
-def test_the_same_inputs_before_and_after_are_compared_in_pairs(tmp_path: Path) -> None:
+def test_the_same_inputs_before_and_after_are_compared_in_pairs() -> None:
     inputs = [f"task {number}" for number in range(6)]
     hard = [2, 4, 5, 7, 8, 9]
     told = [
@@ -240,7 +232,7 @@ def test_the_same_inputs_before_and_after_are_compared_in_pairs(tmp_path: Path) 
         *branch("s", "A", scores=[score + 1 for score in hard], cycle=2, version=2, inputs=inputs)[1:],
         evolution(),
     ]
-    row = derived(tmp_path, told).verdicts.row(0, named=True)
+    row = derived(told).verdicts.row(0, named=True)
     assert (row["test"], row["pairs"], row["verdict"]) == ("paired t", 6, "confirmed")
     assert row["confidence"] > 0.99
 
@@ -259,8 +251,8 @@ def many_sessions(effect: float, sessions: int, seed: int, *, both: bool) -> lis
 
 
 @pytest.mark.parametrize(("both", "design"), [(True, "within sessions"), (False, "between sessions")])
-def test_a_feature_that_helps_is_found_with_its_effect(tmp_path: Path, both: bool, design: str) -> None:
-    patterns = derived(tmp_path, many_sessions(2.0, 40, 5, both=both)).patterns
+def test_a_feature_that_helps_is_found_with_its_effect(both: bool, design: str) -> None:
+    patterns = derived(many_sessions(2.0, 40, 5, both=both)).patterns
     row = patterns.filter(value="temperature=1").row(0, named=True)
     assert (row["design"], row["holds"], row["sessions"]) == (design, True, 40)
     assert row["low"] < 2.0 < row["high"]
@@ -268,10 +260,9 @@ def test_a_feature_that_helps_is_found_with_its_effect(tmp_path: Path, both: boo
     assert not patterns.filter(pl.col("value").str.starts_with("noise"))["holds"].any()
 
 
-def test_noise_gives_no_pattern_and_few_sessions_none_at_all(tmp_path: Path) -> None:
-    assert not derived(tmp_path, many_sessions(0.0, 40, 6, both=True)).patterns["holds"].any()
-    (tmp_path / "few").mkdir()
-    assert derived(tmp_path / "few", many_sessions(2.0, 4, 7, both=True)).patterns.height == 0
+def test_noise_gives_no_pattern_and_few_sessions_none_at_all() -> None:
+    assert not derived(many_sessions(0.0, 40, 6, both=True)).patterns["holds"].any()
+    assert derived(many_sessions(2.0, 4, 7, both=True)).patterns.height == 0
 
 
 def test_the_tests_themselves_against_published_numbers() -> None:

@@ -36,6 +36,22 @@ class Derived:
     patterns: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What derived tables are computed from, each record once.
+
+    ``prompts`` are contents that are system prompts; ``tool_calls`` how often (``calls``) each attempt
+    (``attempt_id``) called each tool (``name``).
+    """
+
+    records: Records
+    attempts: pl.DataFrame
+    evolutions: pl.DataFrame
+    outcomes: pl.DataFrame
+    prompts: pl.DataFrame
+    tool_calls: pl.DataFrame
+
+
 def open_links(warehouse: Warehouse, hour: Hour) -> pl.DataFrame:
     """The links that are open as of ``hour``, as ``training.orphans``."""
     records = {
@@ -61,18 +77,24 @@ def touched_sessions(warehouse: Warehouse, hour: Hour) -> pl.Series:
 
 def derive(warehouse: Warehouse, hour: Hour) -> Derived:
     """All derived tables of ``hour``."""
-    records = _records(warehouse, hour)
+    attempt = ["attempt_id", "session_id", "number", "test_input", "prompt"]
+    inputs = Inputs(
+        _records(warehouse, hour),
+        read_records(warehouse, tables.ATTEMPTS, until=hour, columns=attempt),
+        read_records(warehouse, tables.EVOLUTION_RECORDS, until=hour),
+        read_records(warehouse, tables.EVOLUTION_OUTCOMES, until=hour),
+        _prompts(warehouse, hour),
+        _tool_calls(warehouse, hour),
+    )
+    return derive_from(inputs, touched_sessions(warehouse, hour), hour)
+
+
+def derive_from(inputs: Inputs, sessions: pl.Series, hour: Hour) -> Derived:
+    """The derived tables as of ``hour``; those by session for ``sessions`` only."""
+    records = inputs.records
     placed = entries(records)
     compared = comparisons(records, placed)
-    touched = pl.col("session_id").is_in(touched_sessions(warehouse, hour).implode())
-    attempts = read_records(
-        warehouse,
-        tables.ATTEMPTS,
-        until=hour,
-        columns=["attempt_id", "session_id", "number", "test_input", "prompt"],
-    )
-    evolutions = read_records(warehouse, tables.EVOLUTION_RECORDS, until=hour).filter(touched)
-    outcomes = read_records(warehouse, tables.EVOLUTION_OUTCOMES, until=hour).filter(touched)
+    touched = pl.col("session_id").is_in(sessions.implode())
     ours = replace(
         records,
         **{
@@ -80,11 +102,12 @@ def derive(warehouse: Warehouse, hour: Hour) -> Derived:
             for name in ("rollouts", "artifacts", "evaluations", "locks")
         },
     )
+    evolutions, outcomes = inputs.evolutions.filter(touched), inputs.outcomes.filter(touched)
     return Derived(
         lineage_rankings(placed.filter(touched), compared.filter(touched), hour),
         all_strengths(placed, compared, hour),
-        evolution_verdicts(evolutions, outcomes, attempts.filter(touched), ours, hour),
-        learning_patterns(records, _prompts(warehouse, hour), attempts, _tool_calls(warehouse, hour), hour),
+        evolution_verdicts(evolutions, outcomes, inputs.attempts.filter(touched), ours, hour),
+        learning_patterns(records, inputs.prompts, inputs.attempts, inputs.tool_calls, hour),
     )
 
 
@@ -124,9 +147,14 @@ def _prompts(warehouse: Warehouse, hour: Hour) -> pl.DataFrame:
 
 
 def _tool_calls(warehouse: Warehouse, hour: Hour) -> pl.DataFrame:
-    """How often each attempt called each tool."""
+    """The tool calls of all attempts up to ``hour``."""
     columns = ["attempt_id", "kind", "name"]
     spans = read_records(warehouse, tables.EXECUTION_SPANS, until=hour, columns=columns)
+    return tool_calls(spans)
+
+
+def tool_calls(spans: pl.DataFrame) -> pl.DataFrame:
+    """How often each attempt called each tool, from the spans' attempt_id, kind and name."""
     called = spans.filter(pl.col("kind") == "tool").group_by("attempt_id", "name", maintain_order=True)
     return called.agg(calls=pl.len())
 
