@@ -75,6 +75,30 @@ def failure(error: BaseException) -> tuple[Status, str]:
 
 
 @dataclass
+class _Block:
+    """When a block ran and how it ended."""
+
+    started_at: int
+    ended_at: int = 0
+    status: Status = "success"
+    error: str = ""
+
+
+@contextmanager
+def _timed(record: Callable[[_Block], None]) -> Iterator[None]:
+    """Hands the block to ``record`` when it ends, well or by an exception, which goes on."""
+    block = _Block(time.time_ns())
+    try:
+        yield
+    except BaseException as raised:
+        block.status, block.error = failure(raised)
+        raise
+    finally:
+        block.ended_at = time.time_ns()
+        record(block)
+
+
+@dataclass
 class Rollout:
     """A run of an agent version in a cycle. ``write`` records a body, ``store`` a content by its hash."""
 
@@ -103,15 +127,8 @@ class Rollout:
             for name, text in (context_documents or {}).items()
             if (digest := self.store("document", text)) is not None
         ]
-        number, started = self.attempts, time.time_ns()
-        status: Status = "success"
-        error = ""
-        try:
-            yield attempt
-        except BaseException as raised:
-            status, error = failure(raised)
-            raise
-        finally:
+
+        def record(block: _Block, number: int = self.attempts) -> None:
             self.write(
                 AttemptFinished(
                     attempt_id=attempt.attempt_id,
@@ -122,15 +139,18 @@ class Rollout:
                     test_input=test_input,
                     context_documents=documents,
                     prompt=attempt.prompt,
-                    status=attempt.status or status,
-                    error=error,
-                    started_at=started,
-                    ended_at=time.time_ns(),
+                    status=attempt.status or block.status,
+                    error=block.error,
+                    started_at=block.started_at,
+                    ended_at=block.ended_at,
                     tokens=attempt.tokens,
                     cost_usd=attempt.cost_usd,
                     metadata=attempt.metadata,
                 )
             )
+
+        with _timed(record):
+            yield attempt
 
     def artifact(
         self,
@@ -228,42 +248,39 @@ class Attempt:
         With ``continues``, ``input_messages`` are only those that came after the last model call.
         """
         span = Span(new_id("span"), attributes=dict(attributes or {}))
-        position, started = self.spans, time.time_ns()
+        made = SpanFinished(
+            span_id=span.span_id,
+            attempt_id=self.attempt_id,
+            kind=kind,
+            name=name,
+            position=self.spans,
+            parent_span_id=parent.span_id if parent else None,
+            continues_span_id=self.last_call if continues else None,
+            model=model,
+            input_messages=as_messages(input_messages),
+            tool_call_id=tool_call_id,
+            arguments=arguments,
+        )
         self.spans += 1
-        before = self.last_call if continues else None
-        status: Status = "success"
-        error = ""
-        try:
+        with _timed(lambda block: self._record(made, span, block)):
             yield span
-        except BaseException as raised:
-            status, error = failure(raised)
-            raise
-        finally:
-            self._count(kind, span)
-            self.rollout.write(
-                SpanFinished(
-                    span_id=span.span_id,
-                    attempt_id=self.attempt_id,
-                    kind=kind,
-                    name=name,
-                    position=position,
-                    parent_span_id=parent.span_id if parent else None,
-                    continues_span_id=before,
-                    model=model,
-                    input_messages=as_messages(input_messages),
-                    output_messages=span.output_messages,
-                    tool_call_id=tool_call_id,
-                    arguments=arguments,
-                    result=span.result,
-                    status=span.status or status,
-                    error=error,
-                    started_at=started,
-                    ended_at=time.time_ns(),
-                    tokens=span.tokens,
-                    cost_usd=span.cost_usd,
-                    attributes=span.attributes,
-                )
+
+    def _record(self, made: SpanFinished, span: Span, block: _Block) -> None:
+        self._count(made.kind, span)
+        self.rollout.write(
+            msgspec.structs.replace(
+                made,
+                output_messages=span.output_messages,
+                result=span.result,
+                status=span.status or block.status,
+                error=block.error,
+                started_at=block.started_at,
+                ended_at=block.ended_at,
+                tokens=span.tokens,
+                cost_usd=span.cost_usd,
+                attributes=span.attributes,
             )
+        )
 
     def _count(self, kind: SpanKind, span: Span) -> None:
         if kind != "llm":

@@ -16,15 +16,17 @@ from typing import Any
 import msgspec
 
 from pipeline.capture.events import Message, Tokens
-from pipeline.capture.signals import ArtifactProduced, AttemptFinished, SpanFinished
+from pipeline.capture.signals import AttemptFinished, SpanFinished
 from pipeline.errors import InputError
 from pipeline.training.importing.conversations import conversation_spans, split_prompt
 from pipeline.training.importing.signalling import (
     Item,
     Malformed,
+    Product,
     Read,
     Signal,
     Tree,
+    add_run,
     conversation_text,
     identifier,
     read_json,
@@ -136,33 +138,18 @@ def _signals(trajectory: Any) -> list[Signal]:
     own = trajectory.model_dump_json(exclude_none=True)
     rollout_id = tree.rollout(lineage_id, agent_id, run=own)
     attempt_id = identifier("attempt", rollout_id, 1)
-    end = times[-1] if times else None
-    for span in _spans(attempt_id, trajectory):
-        tree.add(span, at=span.ended_at)
-    tree.add(
-        AttemptFinished(
-            attempt_id=attempt_id,
-            rollout_id=rollout_id,
-            user_need=need,
-            prompt=prompt,
-            started_at=times[0] if times else None,
-            ended_at=end,
-            metadata={**(trajectory.extra or {}), "schema_version": trajectory.schema_version},
-            **_totals(trajectory),
-        ),
-        at=end,
+    attempt = AttemptFinished(
+        attempt_id=attempt_id,
+        rollout_id=rollout_id,
+        user_need=need,
+        prompt=prompt,
+        started_at=times[0] if times else None,
+        ended_at=times[-1] if times else None,
+        metadata={**(trajectory.extra or {}), "schema_version": trajectory.schema_version},
+        **_totals(trajectory),
     )
-    tree.add(
-        ArtifactProduced(
-            artifact_id=identifier("artifact", attempt_id),
-            rollout_id=rollout_id,
-            attempt_id=attempt_id,
-            name="conversation",
-            content=conversation_text(answer),
-            content_format="messages",
-        ),
-        at=end,
-    )
+    product = Product(conversation_text(answer), "messages", "conversation")
+    add_run(tree, attempt, _spans(attempt_id, trajectory), [product])
     return tree.signals
 
 

@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.capture.signals import ArtifactProduced, AttemptFinished, SpanFinished
+from pipeline.capture.signals import AttemptFinished, SpanFinished
 from pipeline.errors import InputError
 from pipeline.training.importing import otel_spans
 from pipeline.training.importing.otel_spans import Raw
 from pipeline.training.importing.signalling import (
     Item,
     Malformed,
+    Product,
     Read,
     Signal,
     Tree,
+    add_run,
     conversation_text,
     expect,
     identifier,
@@ -74,8 +76,7 @@ def _documents(path: Path) -> Any:
 
 def _signals(trace_id: str, spans: Sequence[Raw]) -> list[Signal]:
     ordered = sorted(spans, key=lambda raw: (raw.started_at, raw.span_id))
-    known = {raw.span_id for raw in ordered}
-    root = next((raw for raw in ordered if raw.parent_id not in known), ordered[0])
+    root = _root(ordered)
     calls = [raw for raw in ordered if raw.kind == "llm"]
     if not calls:
         raise InputError("The trace has no call of a model; there is nothing to learn from it.")
@@ -83,7 +84,6 @@ def _signals(trace_id: str, spans: Sequence[Raw]) -> list[Signal]:
     first, last = calls[0], max(calls, key=lambda raw: raw.ended_at)
     system = "\n".join(message.content for message in first.input if message.role == "system")
     need = next((message.content for message in first.input if message.role == "user"), "")
-    end = max(raw.ended_at for raw in ordered)
 
     tree = Tree(identifier("otel", conversation), root.started_at)
     tree.begin(need, context={"conversation_id": conversation})
@@ -93,36 +93,37 @@ def _signals(trace_id: str, spans: Sequence[Raw]) -> list[Signal]:
     )
     rollout_id = tree.rollout(lineage_id, agent_id, run=trace_id)
     attempt_id = identifier("attempt", rollout_id, 1)
-    for position, raw in enumerate(ordered):
-        tree.add(_span(raw, attempt_id, position, known), at=raw.ended_at)
-    tree.add(
-        AttemptFinished(
-            attempt_id=attempt_id,
-            rollout_id=rollout_id,
-            user_need=need,
-            prompt=first.input,
-            status="failure" if root.failed else "success",
-            error=root.error,
-            started_at=root.started_at,
-            ended_at=end,
-            tokens=otel_spans.total([raw.tokens for raw in calls]),
-            metadata={"trace_id": trace_id},
-        ),
-        at=end,
+    attempt = AttemptFinished(
+        attempt_id=attempt_id,
+        rollout_id=rollout_id,
+        user_need=need,
+        prompt=first.input,
+        status="failure" if root.failed else "success",
+        error=root.error,
+        started_at=root.started_at,
+        ended_at=max(raw.ended_at for raw in ordered),
+        tokens=otel_spans.total([raw.tokens for raw in calls]),
+        metadata={"trace_id": trace_id},
     )
-    if last.output:
-        single = len(last.output) == 1 and not last.output[0].tool_calls
-        tree.add(
-            ArtifactProduced(
-                artifact_id=identifier("artifact", attempt_id),
-                rollout_id=rollout_id,
-                attempt_id=attempt_id,
-                content=last.output[0].content if single else conversation_text(last.output),
-                content_format="text" if single else "messages",
-            ),
-            at=end,
-        )
+    known = {raw.span_id for raw in ordered}
+    made = [_span(raw, attempt_id, position, known) for position, raw in enumerate(ordered)]
+    add_run(tree, attempt, made, _products(last))
     return tree.signals
+
+
+def _root(ordered: Sequence[Raw]) -> Raw:
+    """The first span whose parent is not in the trace."""
+    known = {raw.span_id for raw in ordered}
+    return next((raw for raw in ordered if raw.parent_id not in known), ordered[0])
+
+
+def _products(last: Raw) -> list[Product]:
+    """What the last model call said: a text, or messages where tools were asked for."""
+    if not last.output:
+        return []
+    if len(last.output) == 1 and not last.output[0].tool_calls:
+        return [Product(last.output[0].content)]
+    return [Product(conversation_text(last.output), "messages")]
 
 
 def _span(raw: Raw, attempt_id: str, position: int, known: set[str]) -> SpanFinished:

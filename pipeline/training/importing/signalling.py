@@ -19,11 +19,15 @@ from pipeline.capture.events import Message
 from pipeline.capture.kinds import Body
 from pipeline.capture.signals import (
     AgentDefined,
+    ArtifactProduced,
+    AttemptFinished,
+    ContentFormat,
     ContentStored,
     LineageCreated,
     Media,
     RolloutStarted,
     SessionStarted,
+    SpanFinished,
 )
 from pipeline.documents import parse_json, read_bytes
 from pipeline.errors import InputError
@@ -137,6 +141,37 @@ class Tree:
         rollout_id = identifier("rollout", agent_id, cycle, run)
         self.add(RolloutStarted(rollout_id=rollout_id, lineage_id=lineage_id, agent_id=agent_id, cycle=cycle))
         return rollout_id
+
+
+@dataclass(frozen=True)
+class Product:
+    """What an attempt produced: its content, how to read it, and a name that tells several apart."""
+
+    content: str
+    content_format: ContentFormat = "text"
+    name: str | None = None
+
+
+def add_run(
+    tree: Tree, attempt: AttemptFinished, spans: Sequence[SpanFinished], products: Sequence[Product]
+) -> list[str]:
+    """Add an attempt's spans, the attempt and its artifacts at its end; returns the artifacts' ids."""
+    for span in spans:
+        tree.add(span, at=span.ended_at)
+    tree.add(attempt, at=attempt.ended_at)
+    ids = []
+    for product in products:
+        artifact = ArtifactProduced(
+            artifact_id=identifier("artifact", attempt.attempt_id, product.name or ""),
+            rollout_id=attempt.rollout_id,
+            attempt_id=attempt.attempt_id,
+            name=product.name,
+            content=product.content,
+            content_format=product.content_format,
+        )
+        tree.add(artifact, at=attempt.ended_at)
+        ids.append(artifact.artifact_id)
+    return ids
 
 
 def conversation_text(messages: Sequence[Message]) -> str:

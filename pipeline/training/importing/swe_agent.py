@@ -16,15 +16,17 @@ from typing import Any
 import msgspec
 
 from pipeline.capture.events import Message, Tokens
-from pipeline.capture.signals import ArtifactProduced, AttemptFinished, SpanFinished
+from pipeline.capture.signals import AttemptFinished, SpanFinished
 from pipeline.errors import InputError
 from pipeline.training.importing.conversations import as_message, conversation_spans, split_prompt
 from pipeline.training.importing.signalling import (
     Item,
     Malformed,
+    Product,
     Read,
     Signal,
     Tree,
+    add_run,
     conversation_text,
     expect,
     identifier,
@@ -72,36 +74,26 @@ def _signals(document: dict[str, Any], name: str) -> tuple[list[Signal], list[st
     rollout_id = tree.rollout(lineage_id, agent_id, run=conversation_text(messages))
     attempt_id = identifier("attempt", rollout_id, 1)
     spans = _spans(attempt_id, messages, history, steps, model)
-    for span in spans:
-        tree.add(span)
-    submission = info.get("submission")
-    tree.add(
-        AttemptFinished(
-            attempt_id=attempt_id,
-            rollout_id=rollout_id,
-            user_need=need,
-            prompt=prompt,
-            status=_status(info),
-            metadata={"exit_status": info.get("exit_status"), "file": name},
-            **_usage(info, [span.latency_ms for span in spans]),
-        )
+    attempt = AttemptFinished(
+        attempt_id=attempt_id,
+        rollout_id=rollout_id,
+        user_need=need,
+        prompt=prompt,
+        status=_status(info),
+        metadata={"exit_status": info.get("exit_status"), "file": name},
+        **_usage(info, [span.latency_ms for span in spans]),
     )
-    produced = [("conversation", conversation_text(answer), "messages")]
-    if isinstance(submission, str) and submission.strip():
-        kind = "diff" if submission.lstrip().startswith("diff ") else "text"
-        produced.append(("submission", submission, kind))
-    for part, content, kind in produced:
-        tree.add(
-            ArtifactProduced(
-                artifact_id=identifier("artifact", attempt_id, part),
-                rollout_id=rollout_id,
-                attempt_id=attempt_id,
-                name=part,
-                content=content,
-                content_format="diff" if kind == "diff" else "messages" if kind == "messages" else "text",
-            )
-        )
+    add_run(tree, attempt, spans, _products(answer, info.get("submission")))
     return tree.signals, _remarks(document, messages, steps)
+
+
+def _products(answer: Sequence[Message], submission: Any) -> list[Product]:
+    """The conversation and, where there is one, what was submitted."""
+    products = [Product(conversation_text(answer), "messages", "conversation")]
+    if isinstance(submission, str) and submission.strip():
+        is_diff = submission.lstrip().startswith("diff ")
+        products.append(Product(submission, "diff" if is_diff else "text", "submission"))
+    return products
 
 
 def _remarks(document: dict[str, Any], messages: Sequence[Message], steps: list[Any]) -> list[str]:

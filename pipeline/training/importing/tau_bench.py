@@ -10,14 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.capture.signals import ArtifactProduced, AttemptFinished, EvaluationGiven
+from pipeline.capture.signals import AttemptFinished, EvaluationGiven
 from pipeline.errors import InputError
 from pipeline.training.importing.conversations import as_message, conversation_spans, split_prompt
 from pipeline.training.importing.signalling import (
     Item,
     Malformed,
+    Product,
     Read,
     Tree,
+    add_run,
     conversation_text,
     expect,
     identifier,
@@ -45,9 +47,7 @@ def _signals(result: Any, agent_name: str) -> list[Any]:
     raw = expect(result.get("traj"), list, "traj")
     messages = [as_message(message, f"traj[{i}]") for i, message in enumerate(raw)]
     prompt, answer = split_prompt(messages)
-    reward = float(expect(result.get("reward"), (int, float), "reward"))
-    if not 0 <= reward <= 1:
-        raise InputError(f"reward is {reward} and 0 to 1 is allowed; mend or remove the entry.")
+    reward = _reward(result)
     info = expect(result.get("info") or {}, dict, "info")
     task = expect(info.get("task") or {}, dict, "info.task")
     need = expect(task.get("instruction") or prompt[-1].content, str, "info.task.instruction")
@@ -71,28 +71,29 @@ def _signals(result: Any, agent_name: str) -> list[Any]:
             "user_cost_usd": info.get("user_cost"),
         },
     )
-    for span in conversation_spans(attempt.attempt_id, messages):
-        tree.add(span)
-    tree.add(attempt)
-    artifact = ArtifactProduced(
-        artifact_id=identifier("artifact", attempt.attempt_id),
-        rollout_id=rollout_id,
-        attempt_id=attempt.attempt_id,
-        name="conversation",
-        content=conversation_text(answer),
-        content_format="messages",
+    spans = conversation_spans(attempt.attempt_id, messages)
+    (artifact_id,) = add_run(
+        tree, attempt, spans, [Product(conversation_text(answer), "messages", "conversation")]
     )
-    tree.add(artifact)
-    tree.add(
-        EvaluationGiven(
-            evaluation_id=identifier("evaluation", artifact.artifact_id, "tau-bench"),
-            artifact_id=artifact.artifact_id,
-            cycle=1,
-            score=1 + 9 * reward,
-            raw_score=reward,
-            raw_scale="0-1",
-            evaluator="tau-bench",
-            evaluator_kind="program",
-        )
-    )
+    tree.add(_verdict(artifact_id, reward))
     return tree.signals
+
+
+def _reward(result: dict[str, Any]) -> float:
+    reward = float(expect(result.get("reward"), (int, float), "reward"))
+    if not 0 <= reward <= 1:
+        raise InputError(f"reward is {reward} and 0 to 1 is allowed; mend or remove the entry.")
+    return reward
+
+
+def _verdict(artifact_id: str, reward: float) -> EvaluationGiven:
+    return EvaluationGiven(
+        evaluation_id=identifier("evaluation", artifact_id, "tau-bench"),
+        artifact_id=artifact_id,
+        cycle=1,
+        score=1 + 9 * reward,
+        raw_score=reward,
+        raw_scale="0-1",
+        evaluator="tau-bench",
+        evaluator_kind="program",
+    )
