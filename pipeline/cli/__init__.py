@@ -26,6 +26,7 @@ class _Commands(click.Group):
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
         "training": "pipeline.cli.training",
+        "capture": "pipeline.cli.capture",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
