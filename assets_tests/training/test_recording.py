@@ -16,8 +16,10 @@ import pytest
 from assets_tests.training.importing_samples import TAU
 from assets_tests.training.samples import HOUR, Told, events, fill
 from pipeline.capture import signals
+from pipeline.capture.envelope import Envelope
 from pipeline.capture.events import Message
 from pipeline.capture.kinds import Body
+from pipeline.capture.recorder import Recorder
 from pipeline.capture.recording_signals import Signals
 from pipeline.capture.spool import is_closed, parse_line, read_segment, segments, spool_directory
 from pipeline.settings.places import PROJECT
@@ -148,6 +150,34 @@ def test_an_exception_goes_on_unchanged_and_is_recorded(raised: BaseException, s
     assert (spans[0].status, attempts[0].status) == (status, status)
     ended = told[-1]
     assert isinstance(ended, signals.SessionEnded) and ended.outcome == "failed"
+
+
+def test_a_recorder_writes_whole_sessions_and_single_records(data_directory: Path) -> None:
+    recorder = Recorder(application="poems")
+    with recorder.session("a poem", session_id="s1") as session, session.lineage("A") as lineage:
+        lineage.agent(system_prompt="Ask jane.roe@example.com.")
+    assert recorder.artifact_produced("s2", artifact_id="f", rollout_id="r", content="Rain")
+    assert recorder.span_finished("s2", span_id="p", attempt_id="t", span_kind="tool")
+    assert not recorder.evaluation_given("s2", evaluation_id="e", score=11)
+    recorder.close()
+    found = [parse_line(line.raw) for one in segments([spool_directory()]) for line in read_segment(one.path)]
+    told = {one.kind: json.loads(bytes(one.body)) for one in found if isinstance(one, Envelope)}
+    assert {
+        "session_started",
+        "lineage_created",
+        "session_ended",
+        "artifact_produced",
+        "span_finished",
+    } <= set(told)
+    assert "evaluation_given" not in told
+    kept = told["content_stored"]
+    assert "jane.roe" not in kept["text"]
+    assert kept["hash"] == content_hash(kept["text"]) == told["agent_defined"]["system_prompt_hash"]
+
+
+@pytest.mark.parametrize("kind", signals.SIGNAL_KINDS)
+def test_every_kind_of_training_record_has_a_method_of_the_recorder(kind: str) -> None:
+    assert callable(getattr(Recorder, kind))
 
 
 def imported(folder: Path, document: object) -> tuple[Path, SpoolWriter]:

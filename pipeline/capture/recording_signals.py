@@ -4,7 +4,7 @@ What belongs here: helpers that fill the bodies of ``signals``, keep their ids a
 time. What does not: writing events (``recorder``), chat formats of other programs
 (``pipeline.training.importing``).
 
-    with signals.session("a poem about rain", constraints=["four lines"]) as session: with
+    with recorder.session("a poem about rain", constraints=["four lines"]) as session: with
     session.lineage("A", strategy="rhymes") as lineage: agent = lineage.agent(model="some-model",
     system_prompt="You are a poet.", parameters={"temperature": 1}) rollout = lineage.rollout(agent,
     cycle=1) with rollout.attempt(prompt=[{"role": "user", "content": "a poem about rain"}]) as attempt:
@@ -55,9 +55,14 @@ CONTENTS_REMEMBERED = 10_000
 
 @dataclass
 class Signals:
-    """Begins sessions; ``write`` takes a session's id and a body."""
+    """Begins sessions.
+
+    ``write`` takes a session's id and a body, and answers false where it was not recorded. ``as_kept``
+    says how a text will be kept, so that contents are named by the hash of what is kept.
+    """
 
     write: Write
+    as_kept: Callable[[str], str] = str
     _stored: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -89,13 +94,13 @@ class Signals:
         """The hash of a content, recorded once by this process; none for nothing."""
         if content is None:
             return None
-        text = content if isinstance(content, str) else json_text(content)
+        text = self.as_kept(content if isinstance(content, str) else json_text(content))
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         if digest not in self._stored:
             if len(self._stored) >= CONTENTS_REMEMBERED:
                 self._stored.clear()
-            self._stored.add(digest)
-            self.write(session_id, ContentStored(hash=digest, media=media, text=text))
+            if self.write(session_id, ContentStored(hash=digest, media=media, text=text)) is not False:
+                self._stored.add(digest)
         return digest
 
 
