@@ -16,6 +16,8 @@ from pipeline.hours import FIRST_HOUR, Hour, now
 from pipeline.settings.telemetry import load_telemetry
 from pipeline.telemetry.archive import default_archive
 from pipeline.telemetry.staleness import stale_hours
+from pipeline.training.tables import TABLES as TRAINING_TABLES
+from pipeline.warehouse.assets import asset_key
 from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
 
@@ -53,10 +55,13 @@ TELEMETRY_MINUTE = 10
 SENSOR_SECONDS = 300
 SENSOR_OVERLAP = timedelta(minutes=15)
 
+# Training records are made of the same events, so whatever loads an hour again projects them again, too.
+_TRAINING_RECORDS = dg.AssetSelection.assets(*(asset_key(table) for table in TRAINING_TABLES))
+
 telemetry_job = dg.define_asset_job(
     TELEMETRY_JOB,
-    selection=dg.AssetSelection.groups("telemetry"),
-    description="Segments of events in, event tables and data points out, for one hour.",
+    selection=dg.AssetSelection.groups("telemetry") | _TRAINING_RECORDS,
+    description="Segments of events in, event tables, data points and training records out, for one hour.",
 )
 
 

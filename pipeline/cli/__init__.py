@@ -26,6 +26,7 @@ class _Commands(click.Group):
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
         "collect": "pipeline.cli.collect",
+        "training": "pipeline.cli.training",
         "capture": "pipeline.cli.capture",
     }
 

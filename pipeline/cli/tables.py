@@ -11,6 +11,7 @@ from pipeline.collector.tables import TABLES as COLLECTOR_TABLES
 from pipeline.privacy.tables import TABLES as PRIVACY_TABLES
 from pipeline.sources.tables import TABLES as SOURCES_TABLES
 from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
+from pipeline.training.tables import TABLES as TRAINING_TABLES
 from pipeline.warehouse.tables import Table
 
 ALL_TABLES: tuple[Table, ...] = (
@@ -18,6 +19,7 @@ ALL_TABLES: tuple[Table, ...] = (
     *COLLECTOR_TABLES,
     *CAPABILITY_TABLES,
     *TELEMETRY_TABLES,
+    *TRAINING_TABLES,
     *PRIVACY_TABLES,
 )
 
