@@ -1,7 +1,7 @@
 """An hour's data points by agent: ``telemetry.agent_stats``.
 
 What belongs here: one group-by over four grains, and intervals. What does not: comparing hours
-(``trending``), arms (``arms``). Percentiles interpolate between neighbours, as DuckDB's ``quantile_cont`` does.
+(``trending``), arms (``arms``). Percentiles interpolate between neighbours, as ``quantile_cont`` does.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def summarise_agents(connection: duckdb.DuckDBPyConnection, hour: Hour) -> pl.Da
         for place, name in enumerate(("latency_p50", "latency_p95", "latency_p99"))
     }
     rows = with_intervals(grouped.with_columns(hour=pl.lit(hour.start), **percentiles))
-    return rows.select(AGENT_STATS.polars_schema).cast(AGENT_STATS.polars_schema)  # type: ignore[arg-type]
+    return rows.select(list(AGENT_STATS.polars_schema)).cast(AGENT_STATS.polars_schema)  # type: ignore[arg-type]
 
 
 def with_intervals(grouped: pl.DataFrame) -> pl.DataFrame:

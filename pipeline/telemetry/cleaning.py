@@ -31,15 +31,16 @@ _POINTS = f"""
 
 _FLAGS = f"""
     WITH points AS ({_POINTS}),
+    logs AS (
+        SELECT synthetic, agent, task_type, CASE WHEN latency_ms > 0 THEN ln(latency_ms) END AS latency,
+            CASE WHEN tokens_total > 0 THEN ln(tokens_total) END AS tokens
+        FROM points
+    ),
     bounds AS (
-        SELECT synthetic, agent, task_type,
-            count(*) FILTER (latency_ms > 0) AS latency_count,
-            count(*) FILTER (tokens_total > 0) AS token_count,
-            median(ln(latency_ms)) FILTER (latency_ms > 0) AS latency_middle,
-            mad(ln(latency_ms)) FILTER (latency_ms > 0) AS latency_spread,
-            median(ln(tokens_total)) FILTER (tokens_total > 0) AS token_middle,
-            mad(ln(tokens_total)) FILTER (tokens_total > 0) AS token_spread
-        FROM points GROUP BY ALL
+        SELECT synthetic, agent, task_type, count(latency) AS latency_count, count(tokens) AS token_count,
+            median(latency) AS latency_middle, mad(latency) AS latency_spread,
+            median(tokens) AS token_middle, mad(tokens) AS token_spread
+        FROM logs GROUP BY ALL
     ),
     limits AS (
         SELECT synthetic, agent, task_type,
