@@ -46,6 +46,7 @@ class Alert(Settings):
     table: Literal["metrics", "agents"] = "metrics"
     effect: Literal["none", "halt"] = "none"
     about: Literal["real", "synthetic", "any"] = "real"
+    early: bool = False
     cool_down_hours: int = Field(0, ge=0, le=24 * 30)
 
     @field_validator("name")

@@ -63,12 +63,14 @@ def evaluate(
     """Rows of ``telemetry.alerts`` for the hour.
 
     ``metrics`` has the hour's rows of collection_metrics, ``agents`` those of agent_stats with ``AGENT_SCHEMA``,
-    ``earlier`` the alerts that fired before: ``name, subject, synthetic, hour``.
+    ``earlier`` the alerts that fired before: ``name, subject, synthetic, hour``. While the hour still runs only
+    alerts with ``early`` fire, since a rate over ten minutes is no hour's.
     """
     check_conditions(settings.alerts)
     rows = [
         row
         for alert in settings.alerts
+        if alert.early or not hour.is_current
         for row in _fired(hour, alert, agents if alert.table == "agents" else metrics, earlier)
     ]
     return ALERTS.frame(rows)

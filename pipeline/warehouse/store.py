@@ -178,6 +178,18 @@ class Warehouse:
                 frames.append(select_hour(connection, table, hour))
         return frames
 
+    def read_columns(self, table: Table, hour: Hour, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of the rows of ``hour``; raises ``InputError`` where it was never written."""
+        entry = self.entries([table], hour)[0]
+        if entry is None:
+            raise _never_materialised(table, hour, self.newest_hour(table))
+        selected = ", ".join(column.name for column in table.columns if column.name in columns)
+        with self.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {selected} FROM {table.name} WHERE hour = $hour", {"hour": hour.start}
+            ).pl()
+        return rows.select(pl.col(name).cast(table.polars_schema[name]) for name in columns)
+
     def read_all(self, table: Table) -> pl.DataFrame:
         """Every row of the table; empty where it was never written."""
         if not self.path.exists():
