@@ -12,8 +12,10 @@ import dagster as dg
 
 from pipeline.capture.spool import spool_directories
 from pipeline.hours import FIRST_HOUR, Hour, now
+from pipeline.settings.alerts import load_alerts
 from pipeline.settings.telemetry import load_telemetry
 from pipeline.telemetry.archive import default_archive
+from pipeline.telemetry.notifying import send_due
 from pipeline.telemetry.staleness import stale_hours
 from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
@@ -54,7 +56,7 @@ SENSOR_OVERLAP = timedelta(minutes=15)
 telemetry_job = dg.define_asset_job(
     TELEMETRY_JOB,
     selection=dg.AssetSelection.groups("telemetry"),
-    description="Segments of events in, event tables and data points out, for one hour.",
+    description="Segments of events in; event tables, data points, statistics and alerts out, for one hour.",
 )
 
 
@@ -100,6 +102,17 @@ def late_events(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     return dg.SensorResult(run_requests=requests, cursor=looked.isoformat())
 
 
+@dg.sensor(
+    job=telemetry_job,
+    minimum_interval_seconds=60,
+    description="Alerts that fired are posted to the webhook of alerts.yaml; what failed is tried again.",
+)
+def alert_deliveries(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Starts no run; says what was posted."""
+    delivered, failed = send_due(Warehouse(warehouse_path()), load_alerts().webhook)
+    return dg.SkipReason(f"{delivered} alert(s) delivered, {failed} to be tried again.")
+
+
 JOBS = (main_job, telemetry_job)
 SCHEDULES = (hourly_main, hourly_telemetry)
-SENSORS = (late_events,)
+SENSORS = (late_events, alert_deliveries)

@@ -66,5 +66,6 @@ def test_benjamini_and_hochberg() -> None:
 @given(st.lists(st.floats(0, 1), max_size=40))
 def test_adjusted_values_never_fall_below_the_raw_ones(values: list[float]) -> None:
     assert all(
-        raw - 1e-12 <= adjusted <= 1 for raw, adjusted in zip(values, false_discovery_adjusted(values), strict=True)
+        raw - 1e-12 <= adjusted <= 1
+        for raw, adjusted in zip(values, false_discovery_adjusted(values), strict=True)
     )

@@ -25,6 +25,8 @@ class _Commands(click.Group):
         "tables": "pipeline.cli.query",
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
+        "telemetry": "pipeline.cli.telemetry",
+        "alerts": "pipeline.cli.alerts",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -9,10 +9,17 @@ import click
 from pipeline.capability.tables import TABLES as CAPABILITY_TABLES
 from pipeline.privacy.tables import TABLES as PRIVACY_TABLES
 from pipeline.sources.tables import TABLES as SOURCES_TABLES
+from pipeline.telemetry.aggregate_tables import TABLES as HOUR_TABLES
 from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
 from pipeline.warehouse.tables import Table
 
-ALL_TABLES: tuple[Table, ...] = (*SOURCES_TABLES, *CAPABILITY_TABLES, *PRIVACY_TABLES, *TELEMETRY_TABLES)
+ALL_TABLES: tuple[Table, ...] = (
+    *SOURCES_TABLES,
+    *CAPABILITY_TABLES,
+    *PRIVACY_TABLES,
+    *TELEMETRY_TABLES,
+    *HOUR_TABLES,
+)
 
 
 def find_table(name: str) -> Table:
