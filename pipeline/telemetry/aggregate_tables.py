@@ -354,6 +354,7 @@ class Alerts(Hourly):
 class AlertAnswers(pa.DataFrameModel):
     """What became of an alert: one line per delivery that was tried, and per acknowledgement."""
 
+    number: pl.Int64 = pa.Field(ge=0, description="position in the order in which they came, from 0")
     alert_id: pl.String = pa.Field(description="the alert")
     what: pl.String = pa.Field(isin=["delivered", "failed", "acknowledged"], description="what happened")
     channel: pl.String = pa.Field(description="webhook, or the person who acknowledged")
@@ -452,7 +453,7 @@ ALERTS = Table("telemetry.alerts", Alerts, ("alert_id",), "What somebody should 
 ALERT_ANSWERS = Table(
     "telemetry.alert_answers",
     AlertAnswers,
-    ("alert_id", "what", "channel", "happened_at"),
+    ("number",),
     "Deliveries and acknowledgements of alerts.",
     hourly=False,
 )

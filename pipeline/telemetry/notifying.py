@@ -97,7 +97,8 @@ def remember(warehouse: Warehouse, answers: list[dict[str, Any]]) -> None:
     """Append rows to ``telemetry.alert_answers``."""
     if answers:
         standing = warehouse.read_all(ALERT_ANSWERS)
-        warehouse.replace_all(ALERT_ANSWERS, pl.concat([standing, ALERT_ANSWERS.frame(answers)]))
+        rows = [{"number": number, **answer} for number, answer in enumerate(answers, standing.height)]
+        warehouse.replace_all(ALERT_ANSWERS, pl.concat([standing, ALERT_ANSWERS.frame(rows)]))
 
 
 def post_json(address: str, message: dict[str, Any], timeout_seconds: float) -> None:
