@@ -27,6 +27,7 @@ class _Commands(click.Group):
         "privacy": "pipeline.cli.privacy",
         "telemetry": "pipeline.cli.telemetry",
         "alerts": "pipeline.cli.alerts",
+        "capture": "pipeline.cli.capture",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -54,7 +54,9 @@ def report(hour: Hour | None, synthetic: bool, as_json: bool) -> None:
     parts = _parts(warehouse, hour, synthetic)
     if as_json:
         rows = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in parts.items()}
-        click.echo(json.dumps({"hour": hour.key, "synthetic": synthetic, **rows}, ensure_ascii=False, indent=1))
+        click.echo(
+            json.dumps({"hour": hour.key, "synthetic": synthetic, **rows}, ensure_ascii=False, indent=1)
+        )
         return
     click.echo(f"{hour}, {'synthetic' if synthetic else 'real'} rows")
     for name, frame in parts.items():
@@ -67,7 +69,9 @@ def report(hour: Hour | None, synthetic: bool, as_json: bool) -> None:
 @telemetry.command("evaluate-policy")
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--until", type=HOUR, help="Last hour of the log; the newest by default.")
-@click.option("--days", default=7.0, show_default=True, type=click.FloatRange(0.04, 730), help="How far back.")
+@click.option(
+    "--days", default=7.0, show_default=True, type=click.FloatRange(0.04, 730), help="How far back."
+)
 @click.option("--reward", type=click.Choice(["quality", "success"]), default="quality", show_default=True)
 @click.option("--synthetic", is_flag=True, help="Judge on the rows of simulators and stubs instead.")
 @format_options
