@@ -64,7 +64,7 @@ telemetry_job = dg.define_asset_job(
     job=telemetry_job,
     cron_schedule=f"{TELEMETRY_MINUTE} * * * *",
     execution_timezone="UTC",
-    description="Every hour, ten minutes past: load the hour that has ended, and what there is of the running one.",
+    description="Every hour, ten minutes past: load the hour that has ended and the running one so far.",
 )
 def hourly_telemetry(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
     """The previous hour, then the running one."""

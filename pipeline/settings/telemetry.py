@@ -17,9 +17,9 @@ class Loading(Settings):
     """How events become tables.
 
     ``lateness_hours``: an event that comes later than this after the end of its hour, when that hour was
-    loaded already, is kept and reported but not loaded. ``task_horizon_hours``: how many following hours are
-    searched for the later events of a task. ``audited_share`` of the tasks, drawn by a hash of their id, are
-    scanned again for private data behind privacy's door. ``low_score``: below it, success is called
+    loaded already, is kept and reported but not loaded. ``task_horizon_hours``: how many following hours
+    are searched for the later events of a task. ``audited_share`` of the tasks, drawn by a hash of their
+    id, are scanned again for private data behind privacy's door. ``low_score``: below it, success is called
     inconsistent.
     """
 

@@ -52,7 +52,8 @@ MEMORY_LIMIT = "1GB"
 
 @dataclass(frozen=True)
 class Archive:
-    """Where events lie, and how late one may come: files of the archive and what was read of open segments."""
+    """Where events lie, and how late one may come: files of the archive and what was read of open
+    segments."""
 
     directory: Path
     snapshots: Path
@@ -86,31 +87,37 @@ class Archive:
         if not files:
             yield None
             return
-        connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"})
+        connection = duckdb.connect(
+            config={"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"}
+        )
         try:
             connection.execute("SET TimeZone = 'UTC'")
             self._views(connection, files)
             yield connection
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise InputError(
-                f"Reading the archived events of {hours[0]}: {str(error).splitlines()[0][:300]}; restore the file "
-                "from a copy, or move it away and load the hour without it."
+                f"Reading the archived events of {hours[0]}: {str(error).splitlines()[0][:300]}; restore "
+                "the file from a copy, or move it away and load the hour without it."
             ) from error
         finally:
             connection.close()
 
     def _views(self, connection: duckdb.DuckDBPyConnection, files: list[tuple[Path, Hour]]) -> None:
         listed = ", ".join("'" + str(place).replace("'", "''") + "'" for place, _ in files)
-        columns = ", ".join(ARCHIVE_SCHEMA)
+        columns = ", ".join(name for name in ARCHIVE_SCHEMA if name != "reason")
+        redriven = f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%'"
+        # A redriven line of another hour only tells this one that it is loaded there.
+        moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
         connection.execute(
-            f"CREATE VIEW lines AS SELECT {columns}, filename AS file, "
-            f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%' AS redriven "
+            f"CREATE VIEW lines AS SELECT {columns}, CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "
+            f"filename AS file, {redriven} AS redriven "
             f"FROM read_parquet([{listed}], filename = true, union_by_name = true)"
         )
         limit = int(self.lateness.total_seconds())
         connection.execute(
             "CREATE VIEW judged AS SELECT *, after_load AND NOT redriven AND "
-            f"arrived_at > date_trunc('hour', happened_at) + INTERVAL 1 HOUR + INTERVAL {limit} SECOND AS too_late FROM lines"
+            "arrived_at > date_trunc('hour', happened_at) + INTERVAL 1 HOUR "
+            f"+ INTERVAL {limit} SECOND AS too_late FROM lines"
         )
         connection.execute("CREATE VIEW events AS SELECT * FROM judged WHERE reason IS NULL AND NOT too_late")
 
@@ -126,7 +133,8 @@ def select(
     """``columns`` of the events of ``kinds``, each event once; of ``subjects`` (column ``subject``) only.
 
     ``outer`` is selected from those columns.
-    Of several copies of an event the one is read that came first: not after loading, then by segment and place.
+    Of several copies of an event the one is read that came first: not after loading, then by segment and
+    place.
     """
     wanted = "kind IN (SELECT unnest($kinds))"
     if subjects is not None:
@@ -134,17 +142,18 @@ def select(
         wanted += " AND subject IN (SELECT subject FROM subjects)"
     parameters: dict[str, Any] = {"kinds": list(kinds)}
     connection.execute(
-        'CREATE OR REPLACE TEMP TABLE copies AS SELECT file, byte_offset FROM ('
-        'SELECT file, byte_offset, row_number() OVER (PARTITION BY event_id '
-        'ORDER BY after_load, segment, segment_hash, redriven, byte_offset) AS place FROM events '
+        "CREATE OR REPLACE TEMP TABLE copies AS SELECT file, byte_offset FROM ("
+        "SELECT file, byte_offset, row_number() OVER (PARTITION BY event_id "
+        "ORDER BY after_load, segment, segment_hash, redriven, byte_offset) AS place FROM events "
         f"WHERE {wanted} AND event_id IN "
-        f"(SELECT event_id FROM events WHERE {wanted} GROUP BY event_id HAVING count(*) > 1)) WHERE place > 1",
+        f"(SELECT event_id FROM events WHERE {wanted} GROUP BY event_id HAVING count(*) > 1)) "
+        "WHERE place > 1",
         parameters,
     )
     without = (
         ""
         if connection.execute("SELECT count(*) FROM copies").fetchone() == (0,)
-        else ' AND (file, byte_offset) NOT IN (SELECT (file, byte_offset) FROM copies)'
+        else " AND (file, byte_offset) NOT IN (SELECT (file, byte_offset) FROM copies)"
     )
     inner = f"SELECT {columns} FROM events WHERE {wanted}{without}"
     return connection.execute(f"SELECT {outer} FROM ({inner})", parameters).pl()

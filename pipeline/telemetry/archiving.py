@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,8 +36,8 @@ ARCHIVE_SCHEMA: dict[str, pl.DataType] = {
     "arrived_at": UTC_DATETIME,
     "after_load": pl.Boolean(),
 }
-"""Columns of the archive: a judged line, its segment, when the segment was last written to, and whether its hour
-had been loaded (after it was over) before that."""
+"""Columns of the archive: a judged line, its segment, when the segment was last written to, and whether its
+hour had been loaded (after it was over) before that."""
 
 _TEMPORARY = ".writing-"
 _COMPRESSION_LEVEL = 3
@@ -62,48 +62,55 @@ class Archived:
 def archive_segment(path: Path, hour: Hour, archive: Path) -> Archived:
     """Put a closed segment of ``hour`` into the archive and remove it; safe to repeat after a kill.
 
-    Events go to the folder of their own hour; what has no usable time stays in the segment's. Raises
-    ``ArchiveError`` where it cannot be read, written, or read back as it was written: then the segment stays.
+    The caller holds ``archive_lock``. Events go to the folder of their own hour; what has no usable time
+    stays in the segment's. Raises ``FileNotFoundError`` where another archiver was faster, ``ArchiveError``
+    where it cannot be read, written, or read back as it was written: then the segment stays.
     """
-    with archive_lock(archive):
-        try:
-            data = path.read_bytes()
-            modified = path.stat().st_mtime
-        except FileNotFoundError:
-            return Archived(path.name, (), 0, 0)  # another archiver was faster
-        except OSError as error:
-            raise ArchiveError(
-                f"Archiving {path.name}: it cannot be read ({error.strerror}); it stays where it is."
-            ) from error
-        files, events, rejected = _write(path, data, modified, hour, archive)
-        if path.stat().st_size != len(data):
-            raise ArchiveError(
-                f"Archiving {path.name}: it grew while it was read, so it is not closed; it stays."
-            )
-        path.unlink()
-        return Archived(path.name, files, events, rejected)
+    try:
+        data = path.read_bytes()
+        modified = path.stat().st_mtime
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArchiveError(
+            f"Archiving {path.name}: it cannot be read ({error.strerror}); it stays where it is."
+        ) from error
+    files, events, rejected = _write(path, data, modified, hour, archive)
+    if path.stat().st_size != len(data):
+        raise ArchiveError(
+            f"Archiving {path.name}: it grew while it was read, so it is not closed; it stays."
+        )
+    path.unlink()
+    return Archived(path.name, files, events, rejected)
 
 
-def judged_segment(
-    name: str, data: bytes, digest: str, modified: float, hour: Hour, loaded: Mapping[Hour, bool] | None = None
-) -> Iterator[pl.DataFrame]:
+def judged_segment(name: str, data: bytes, digest: str, modified: float) -> Iterator[pl.DataFrame]:
     """A segment's rows in the columns of the archive, piece by piece, kinds together within a piece."""
     for offset, piece in pieces(data):
-        yield judge(piece, offset, now()).sort("kind", "byte_offset", nulls_last=True).with_columns(
-            segment=pl.lit(name),
-            segment_hash=pl.lit(digest),
-            segment_bytes=pl.lit(len(data), dtype=pl.Int64),
-            arrived_at=pl.lit(datetime.fromtimestamp(modified, UTC), dtype=UTC_DATETIME),
-            after_load=pl.lit(False),
+        yield (
+            judge(piece, offset, now())
+            .sort("kind", "byte_offset", nulls_last=True)
+            .with_columns(
+                segment=pl.lit(name),
+                segment_hash=pl.lit(digest),
+                segment_bytes=pl.lit(len(data), dtype=pl.Int64),
+                arrived_at=pl.lit(datetime.fromtimestamp(modified, UTC), dtype=UTC_DATETIME),
+                after_load=pl.lit(False),
+            )
         )
 
 
 @contextmanager
 def archive_lock(archive: Path) -> Iterator[None]:
-    """One archiver at a time, also among processes; the lock goes with the process that holds it."""
+    """One archiver at a time, also among processes; the lock goes with the process that holds it.
+
+    What a killed archiver left half-written is removed first.
+    """
     archive.mkdir(parents=True, exist_ok=True)
     with (archive / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        for place in archive.glob(f"*/{_TEMPORARY}*"):
+            place.unlink()
         yield
 
 
@@ -111,11 +118,10 @@ def _write(
     path: Path, data: bytes, modified: float, hour: Hour, archive: Path
 ) -> tuple[tuple[Path, ...], int, int]:
     digest = hashlib.sha256(data).hexdigest()
-    _sweep(archive)
     writers: dict[Hour, _HourFile] = {}
     events = rejected = 0
     try:
-        for rows in judged_segment(path.name, data, digest, modified, hour):
+        for rows in judged_segment(path.name, data, digest, modified):
             events += rows["reason"].null_count()
             rejected += rows.height - rows["reason"].null_count()
             for own, part in by_hour(rows, hour):
@@ -125,8 +131,8 @@ def _write(
         files = tuple(writer.finish() for writer in writers.values())
     except (OSError, pa.ArrowException) as error:
         raise ArchiveError(
-            f"Archiving {path.name}: the archive cannot be written ({error}); the segment stays; free space or "
-            "mend the folder, then try again."
+            f"Archiving {path.name}: the archive cannot be written ({error}); the segment stays; free "
+            "space or mend the folder, then try again."
         ) from error
     finally:
         for writer in writers.values():
@@ -158,7 +164,9 @@ class _HourFile:
         self.groups: list[tuple[int, int]] = []
 
     def append(self, rows: pl.DataFrame) -> None:
-        for _, group in rows.with_columns(after_load=pl.lit(self.after_load)).group_by("kind", maintain_order=True):
+        for _, group in rows.with_columns(after_load=pl.lit(self.after_load)).group_by(
+            "kind", maintain_order=True
+        ):
             table = group.to_arrow()
             if self.writer is None:
                 self.writer = pq.ParquetWriter(
@@ -176,9 +184,9 @@ class _HourFile:
         self.close()
         if not _same(self.temporary, self.groups):
             raise OSError(f"{self.place.name} does not read back as it was written")
-        _make_durable(self.temporary)
+        make_durable(self.temporary)
         self.temporary.replace(self.place)
-        _make_durable(self.folder)
+        make_durable(self.folder)
         return self.place
 
     def close(self) -> None:
@@ -189,7 +197,7 @@ class _HourFile:
 
 def _mark(rows: pl.DataFrame) -> tuple[int, int]:
     content = rows.drop("arrived_at", "after_load")
-    return rows.height, content.hash_rows().sum() or 0
+    return rows.height, int(content.hash_rows().sum() or 0)
 
 
 def _same(place: Path, groups: list[tuple[int, int]]) -> bool:
@@ -206,18 +214,13 @@ def _same(place: Path, groups: list[tuple[int, int]]) -> bool:
         return False
 
 
-def _make_durable(path: Path) -> None:
+def make_durable(path: Path) -> None:
+    """Make a file or a folder's names survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sweep(archive: Path) -> None:
-    """Remove what a killed archiver left half-written; called under the lock."""
-    for place in archive.glob(f"*/{_TEMPORARY}*"):
-        place.unlink()
 
 
 def archived_hours(archive: Path) -> list[Hour]:

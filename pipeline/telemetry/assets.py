@@ -87,7 +87,8 @@ def _points_are_valid(_: Step, frame: pl.DataFrame) -> Finding:
     named = ", ".join(f"{count} {error}" for error, count in errors.iter_rows())
     return Finding(
         passed=invalid.height == 0,
-        description=f"{invalid.height} of {frame.height} data points are invalid" + (f": {named}" if named else ""),
+        description=f"{invalid.height} of {frame.height} data points are invalid"
+        + (f": {named}" if named else ""),
         severity=dg.AssetCheckSeverity.ERROR if private else dg.AssetCheckSeverity.WARN,
     )
 
@@ -156,7 +157,9 @@ rejected_events = table_assets(
         Output(
             REJECTED_EVENTS,
             plot=charts.rejected_events,
-            checks={"no_line_is_rejected": Check("Every line of the hour became an event.", _no_line_is_rejected)},
+            checks={
+                "no_line_is_rejected": Check("Every line of the hour became an event.", _no_line_is_rejected)
+            },
         )
     ],
     compute=_rows(summaries.rejected_events),

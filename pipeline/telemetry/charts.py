@@ -5,7 +5,7 @@ What belongs here: which columns are drawn. What does not: drawing (``pipeline.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -16,9 +16,13 @@ def event_counts(frame: pl.DataFrame) -> Mapping[str, str]:
     """Events by kind, and by minute."""
     kinds = frame.group_by("kind").agg(pl.col("loaded").sum()).sort("loaded", descending=True)
     minutes = frame.pivot(on="kind", index="minute", values="loaded", aggregate_function="sum").sort("minute")
-    series = {name: minutes[name].to_list() for name in minutes.columns if name != "minute"}
+    series: dict[str, Sequence[float | None]] = {
+        name: minutes[name].to_list() for name in minutes.columns if name != "minute"
+    }
     return {
-        "events by kind": bars("Events by kind", kinds["kind"].to_list(), kinds["loaded"].to_list(), unit="events"),
+        "events by kind": bars(
+            "Events by kind", kinds["kind"].to_list(), kinds["loaded"].to_list(), unit="events"
+        ),
         "events by minute": lines(
             "Events by minute", [f":{minute:02d}" for minute in minutes["minute"]], series, unit="events"
         ),

@@ -1,7 +1,8 @@
-"""The conservation law: emitted = loaded + duplicates + rejected + waiting, per process, from sequence numbers.
+"""The conservation law: emitted = loaded + duplicates + rejected + waiting, per process, from sequence
+numbers.
 
-What belongs here: counting what an hour's segments hold against what their processes numbered, and naming what
-is missing. What does not: alerting.
+What belongs here: counting what an hour's segments hold against what their processes numbered, and naming
+what is missing. What does not: alerting.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def processes(archive: Archive, hour: Hour) -> pl.DataFrame:
     """``telemetry.recorder_processes`` of ``hour``: one row per process, its gap named.
 
     A number that is missing here counts as there when any other hour has it (a clock that was set back); what
-    lies before a process's first number here is missing unless earlier hours have it. A process that was killed
-    emitted what its highest number says.
+    lies before a process's first number here is missing unless earlier hours have it. A process that was
+    killed emitted what its highest number says.
     """
     with archive.reading(hour) as connection:
         if connection is None:
@@ -128,7 +129,8 @@ def _hours_of(archive: Archive, process: str) -> list[Hour]:
     folders = {
         place.parent.name
         for directory in (archive.directory, archive.snapshots)
-        for place in directory.glob(f"*/{process}-*.parquet")
+        for pattern in (f"*/{process}-*.parquet", f"*/{REDRIVEN}*.parquet")
+        for place in directory.glob(pattern)
     }
     return sorted(hour for name in folders if (hour := hour_of_folder(name)) is not None)
 
@@ -184,9 +186,7 @@ def _as_rows(counts: pl.DataFrame, numbers: pl.DataFrame, gaps: list[Gap], hour:
         rejected=pl.col("rejected") + pl.col("explained"),
         gap=pl.col("gap") - pl.col("explained"),
     )
-    return shown.select(
-        pl.col(name).cast(dtype) for name, dtype in RECORDER_PROCESSES.polars_schema.items()
-    )
+    return shown.select(pl.col(name).cast(dtype) for name, dtype in RECORDER_PROCESSES.polars_schema.items())
 
 
 def _listed(gaps: list[Gap]) -> str:
@@ -207,7 +207,10 @@ def _born(process: str) -> int | None:
 def sentence(rows: pl.DataFrame, hour: Hour) -> str:
     """What the law says of an hour's rows (``telemetry.recorder_processes``), gaps first."""
     broken = rows.filter(pl.col("gap") > 0)
-    total = {name: int(rows[name].sum()) for name in ("emitted", "loaded", "duplicates", "rejected", "waiting", "gap")}
+    total = {
+        name: int(rows[name].sum())
+        for name in ("emitted", "loaded", "duplicates", "rejected", "waiting", "gap")
+    }
     law = (
         f"{hour}: {total['emitted']} emitted = {total['loaded']} loaded + {total['duplicates']} duplicates + "
         f"{total['rejected']} rejected + {total['waiting']} waiting"
@@ -226,6 +229,8 @@ def sentence(rows: pl.DataFrame, hour: Hour) -> str:
 def hours_known(archive: Archive) -> list[Hour]:
     """Every hour that has archived or open segments, oldest first."""
     opened = [
-        hour for hour in archived_hours(archive.snapshots) if any(hour_folder(archive.snapshots, hour).iterdir())
+        hour
+        for hour in archived_hours(archive.snapshots)
+        if any(hour_folder(archive.snapshots, hour).iterdir())
     ]
     return sorted({*archived_hours(archive.directory), *opened})

@@ -1,12 +1,14 @@
 """The spool taken in: closed segments archived, open ones read to their last whole line.
 
-What belongs here: what happens to each segment of the spool. What does not: how one is archived (``archiving``).
+What belongs here: what happens to each segment of the spool. What does not: how one is archived
+(``archiving``).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +17,23 @@ import polars as pl
 from pipeline.capture.spool import Segment, is_closed, segments
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import Archive
-from pipeline.telemetry.archiving import ArchiveError, Archived, archive_segment, by_hour, judged_segment
+from pipeline.telemetry.archiving import (
+    Archived,
+    ArchiveError,
+    archive_lock,
+    archive_segment,
+    by_hour,
+    judged_segment,
+)
 from pipeline.telemetry.places import hour_folder
+
+WORKERS = 2
 
 
 @dataclass
 class TakenIn:
-    """What became of the spool: segments archived, still open, and those that could not be archived, with why."""
+    """What became of the spool: segments archived, still open, and those that could not be archived, with
+    why."""
 
     archived: list[Archived] = field(default_factory=list)
     still_open: list[str] = field(default_factory=list)
@@ -34,21 +46,34 @@ def take_in(archive: Archive, spool: Iterable[Path], say: Callable[[str], None])
     A segment that cannot be archived stays where it is, is said, and keeps no other one from being archived.
     """
     outcome = TakenIn()
-    for segment in segments(spool):
-        hour = Hour.parse(segment.hour)
-        try:
-            if is_closed(segment.path):
-                outcome.archived.append(archive_segment(segment.path, hour, archive.directory))
-            else:
-                snapshot(segment, hour, archive.snapshots)
+    with archive_lock(archive.directory), ThreadPoolExecutor(WORKERS) as workers:
+        # Two at a time: while one is written, compressed and read back, the other's lines are judged.
+        for segment, result in workers.map(
+            lambda segment: (segment, _taken(archive, segment)), segments(spool)
+        ):
+            if isinstance(result, Archived):
+                outcome.archived.append(result)
+            elif result is None:
                 outcome.still_open.append(segment.path.name)
-        except FileNotFoundError:
-            say(f"{segment.path.name} was archived by another process meanwhile.")
-        except ArchiveError as error:
-            outcome.problems[segment.path.name] = str(error)
-            say(str(error))
-    _drop_stale_snapshots(archive, outcome)
+            else:
+                outcome.problems[segment.path.name] = result
+                say(result)
+        _drop_stale_snapshots(archive, outcome)
     return outcome
+
+
+def _taken(archive: Archive, segment: Segment) -> Archived | str | None:
+    """What became of one segment: archived, none where it is still open, or why it could not be archived."""
+    hour = Hour.parse(segment.hour)
+    try:
+        if is_closed(segment.path):
+            return archive_segment(segment.path, hour, archive.directory)
+        snapshot(segment, hour, archive.snapshots)
+    except FileNotFoundError:
+        return Archived(segment.path.name, (), 0, 0)  # gone since it was listed: whoever took it archived it
+    except ArchiveError as error:
+        return str(error)
+    return None
 
 
 def snapshot(segment: Segment, hour: Hour, directory: Path) -> None:
@@ -64,7 +89,7 @@ def snapshot(segment: Segment, hour: Hour, directory: Path) -> None:
     if not data or (folder / name).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = judged_segment(segment.path.name, data, digest, segment.path.stat().st_mtime, hour)
+    pieces = judged_segment(segment.path.name, data, digest, segment.path.stat().st_mtime)
     # Events of another hour wait until the segment is archived, which puts them where they belong.
     own = [part for rows in pieces for found, part in by_hour(rows, hour) if found == hour]
     if not own:

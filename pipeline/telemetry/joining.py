@@ -3,8 +3,8 @@
 What belongs here: which hour a task belongs to, and joining its events. What does not: judging the joined
 point (``validating``), reading segments.
 
-A task belongs to the hour in which it was first received; one that was never received, to the hour of its first
-event. Its other events are looked for ``horizon`` hours on and back.
+A task belongs to the hour in which it was first received; one that was never received, to the hour of its
+first event. Its other events are looked for ``horizon`` hours on and back.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import polars as pl
 from pipeline.capture.events import TASK_KINDS
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import Archive
+from pipeline.telemetry.event_models import RUBRIC_PARTS
 from pipeline.telemetry.projecting import join_executions, projected
-from pipeline.telemetry.tables import RUBRIC_PARTS
 
 _OVERVIEW = """
 SELECT subject, count(DISTINCT event_id) AS event_count, bool_or(synthetic) AS synthetic,
@@ -66,7 +66,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 
 PARTS = tuple(_COLUMNS)
 ID = ("task_id", "event_id", "happened_at")
-_SUMS = tuple(name for name in _COLUMNS["executions"] if name.startswith("tokens_")) + ("cost_usd",)
+_SUMS = (*(name for name in _COLUMNS["executions"] if name.startswith("tokens_")), "cost_usd")
 _LAST = ("agent_version", "model", "success", "failure_reason", "latency_ms", "time_to_first_action_ms")
 
 
@@ -76,7 +76,8 @@ def part_columns(part: str) -> tuple[str, ...]:
 
 
 def overview(archive: Archive, *hours: Hour, among: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Per task (``subject``) what the hours hold: event_count, synthetic, late, first_at, last_at, received_at."""
+    """Per task (``subject``) what the hours hold: event_count, synthetic, late, first_at, last_at,
+    received_at."""
     with archive.reading(*hours) as connection:
         if connection is None:
             return pl.DataFrame(schema=_OVERVIEW_SCHEMA)
@@ -105,7 +106,8 @@ def neighbours(hour: Hour, horizon: int) -> list[Hour]:
 
 
 def members(archive: Archive, hour: Hour, horizon: int) -> tuple[pl.DataFrame, list[Hour]]:
-    """The tasks that belong to ``hour``, over all their events, and the other hours that have some of these."""
+    """The tasks that belong to ``hour``, over all their events, and the other hours that have some of
+    these."""
     own = overview(archive, hour)
     if not own.height:
         return own, []
@@ -115,11 +117,15 @@ def members(archive: Archive, hour: Hour, horizon: int) -> tuple[pl.DataFrame, l
         if found.height:
             parts.append(found)
             elsewhere.append(other)
-    whole = pl.concat(parts).group_by("subject").agg(
-        pl.col("event_count").sum(),
-        pl.col("synthetic", "late").any(),
-        pl.col("first_at", "received_at").min(),
-        pl.col("last_at").max(),
+    whole = (
+        pl.concat(parts)
+        .group_by("subject")
+        .agg(
+            pl.col("event_count").sum(),
+            pl.col("synthetic", "late").any(),
+            pl.col("first_at", "received_at").min(),
+            pl.col("last_at").max(),
+        )
     )
     start = pl.coalesce("received_at", "first_at")
     belonging = whole.filter((start >= hour.start) & (start < hour.end)).sort("subject")
@@ -149,7 +155,10 @@ def join_points(tasks: pl.DataFrame, parts: Mapping[str, pl.DataFrame]) -> pl.Da
     evaluations and executions the last counts; tokens and cost are sums over all executions.
     """
     key = tasks.select(task_id="subject")
-    of_tasks = {part: frame.join(key, on="task_id", how="semi").sort("happened_at", "event_id") for part, frame in parts.items()}
+    of_tasks = {
+        part: frame.join(key, on="task_id", how="semi").sort("happened_at", "event_id")
+        for part, frame in parts.items()
+    }
     received = of_tasks["task_received"].group_by("task_id").agg(pl.col(*_COLUMNS["task_received"]).first())
     routed = (
         of_tasks["routing_decided"]
@@ -162,8 +171,13 @@ def join_points(tasks: pl.DataFrame, parts: Mapping[str, pl.DataFrame]) -> pl.Da
         .group_by("task_id")
         .agg(pl.col(*_COLUMNS["evaluation_finished"]).last(), evaluated_at=pl.col("happened_at").last())
     )
-    called = of_tasks["tool_called"].group_by("task_id").agg(
-        tool_calls=pl.len().cast(pl.Int64), tool_successes=(pl.col("outcome") == "success").sum().cast(pl.Int64)
+    called = (
+        of_tasks["tool_called"]
+        .group_by("task_id")
+        .agg(
+            tool_calls=pl.len().cast(pl.Int64),
+            tool_successes=(pl.col("outcome") == "success").sum().cast(pl.Int64),
+        )
     )
     analysed = of_tasks["deep_analysis"].group_by("task_id").agg(deep_analyses=pl.len().cast(pl.Int64))
     joined = tasks.rename({"subject": "task_id", "last_at": "last_event_at"})
@@ -189,15 +203,17 @@ def _executed(executions: pl.DataFrame) -> pl.DataFrame:
     elapsed = (pl.col("completed_at") - pl.col("started_at")).dt.total_microseconds() / 1000
     timed = whole.with_columns(latency_ms=pl.coalesce("latency_ms", pl.when(elapsed >= 0).then(elapsed)))
     ordered = timed.sort("attempt", "happened_at", "execution_id")
-    ended = ordered.filter("has_end").group_by("task_id").agg(pl.col(*_LAST).last(), pl.col("completed_at").last())
+    ended = (
+        ordered.filter("has_end")
+        .group_by("task_id")
+        .agg(pl.col(*_LAST).last(), pl.col("completed_at").last())
+    )
     started = ordered.group_by("task_id").agg(
         attempts=pl.len().cast(pl.Int64),
         unfinished=(~pl.col("has_end")).sum().cast(pl.Int64),
         worked_agent=pl.col("agent").last(),
         last_ended=pl.col("has_end").last(),
         started_at=pl.col("started_at").min(),
-        **{
-            name: pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in _SUMS
-        },
+        **{name: pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in _SUMS},
     )
     return started.join(ended, on="task_id", how="left")

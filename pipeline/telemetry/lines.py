@@ -2,8 +2,9 @@
 
 What belongs here: judging lines. What does not: files (``archiving``), tables (``projecting``).
 
-A row keeps the line as it came: ``before``, ``body`` and ``after`` joined are the envelope's JSON; ``raw`` holds
-what cannot be read as text. So a segment can be made again, byte for byte, from its rows (``restored``).
+A row keeps the line as it came: ``before``, ``body`` and ``after`` joined are the envelope's JSON; ``raw``
+holds what cannot be read as text. So a segment can be made again, byte for byte, from its rows
+(``restored``).
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ def _judged(line: bytes, offset: int, latest: int) -> Row:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _broken(line, offset, "bad_envelope", f"The envelope cannot be read: {_said(error)}.", 1)
     if not (-_LARGEST <= envelope.at <= _LARGEST and -1 < envelope.sequence <= _LARGEST):
-        return _broken(line, offset, "bad_envelope", "The envelope's time or sequence is no 64-bit number.", 1)
+        return _broken(
+            line, offset, "bad_envelope", "The envelope's time or sequence is no 64-bit number.", 1
+        )
     reason, message = _verdict(envelope, latest)
     source = envelope.provenance
     place = text.find(body)

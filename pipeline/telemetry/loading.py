@@ -33,7 +33,7 @@ def data_points(archive: Archive, warehouse: Warehouse, hour: Hour, settings: Lo
         return DATA_POINTS.empty()
     parts = {part: _loaded_part(warehouse, part, hour) for part in PARTS}
     for part, frame in following(archive, elsewhere, tasks.select("subject")).items():
-        parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])  # type: ignore[arg-type]
+        parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])
     private = _audited(archive, [hour, *elsewhere], tasks["subject"], settings.audited_share)
     return validate_points(join_points(tasks, parts), hour, settings, private)
 
@@ -56,7 +56,9 @@ def _loaded_part(warehouse: Warehouse, part: str, hour: Hour) -> pl.DataFrame:
 
 def _audited(archive: Archive, hours: list[Hour], tasks: pl.Series, share: float) -> frozenset[str]:
     """Tasks of the audited share in whose events private data stands behind the door."""
-    drawn = pl.DataFrame({"subject": [task for task in tasks if is_audited(task, share)]}, {"subject": pl.String})
+    drawn = pl.DataFrame(
+        {"subject": [task for task in tasks if is_audited(task, share)]}, {"subject": pl.String}
+    )
     if not drawn.height:
         return frozenset()
     with archive.reading(*hours) as connection:

@@ -1,6 +1,7 @@
 """Where archived events lie.
 
-What belongs here: the archive's folders and their names. What does not: the spool's (``pipeline.capture.spool``).
+What belongs here: the archive's folders and their names. What does not: the spool's
+(``pipeline.capture.spool``).
 """
 
 from __future__ import annotations

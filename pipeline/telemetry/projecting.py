@@ -14,12 +14,12 @@ import polars as pl
 
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import ORDER, Archive, select
+from pipeline.telemetry.event_models import RUBRIC_PARTS
 from pipeline.telemetry.tables import (
     CAWS_EVALUATIONS,
     DEEP_ANALYSES,
     RECORDER_REPORTS,
     ROUTING_DECISIONS,
-    RUBRIC_PARTS,
     TASK_EXECUTIONS,
     TASKS,
     TOOL_CALLS,
@@ -39,7 +39,8 @@ _HOW_MANY = "coalesce(json_array_length({}), 0)"
 
 @dataclass(frozen=True)
 class Projection:
-    """How events of one kind fill columns: the body's typed parts and an SQL expression per column over ``b``."""
+    """How events of one kind fill columns: the body's typed parts and an SQL expression per column over
+    ``b``."""
 
     parts: Mapping[str, object]
     columns: Mapping[str, str]
@@ -51,10 +52,18 @@ def _same(*names: str) -> dict[str, str]:
 
 def _text(*names: str) -> dict[str, str]:
     """Texts and JSON texts; empty ones are null."""
-    return {name: f"nullif(nullif(nullif(nullif(b.{name}::VARCHAR, ''), 'null'), '{{}}'), '[]')" for name in names}
+    return {
+        name: f"nullif(nullif(nullif(nullif(b.{name}::VARCHAR, ''), 'null'), '{{}}'), '[]')" for name in names
+    }
 
 
-_EXECUTION = {"execution_id": _TEXT, "agent": _TEXT, "agent_version": _TEXT, "model": _TEXT, "attempt": _COUNT}
+_EXECUTION = {
+    "execution_id": _TEXT,
+    "agent": _TEXT,
+    "agent_version": _TEXT,
+    "model": _TEXT,
+    "attempt": _COUNT,
+}
 _EXECUTION_COLUMNS = {
     **_same("execution_id", "agent", "agent_version", "model"),
     "attempt": "coalesce(b.attempt, 1)",
@@ -194,7 +203,12 @@ PROJECTIONS: dict[str, Projection] = {
             **_same("execution_id", "agent", "language"),
             "message_count": _HOW_MANY.format("b.conversation"),
             **_text(
-                "conversation", "code_before", "code_after", "ast_metrics", "judge_reasoning", "self_reflection"
+                "conversation",
+                "code_before",
+                "code_after",
+                "ast_metrics",
+                "judge_reasoning",
+                "self_reflection",
             ),
         },
     ),
@@ -231,7 +245,9 @@ def projected(
         connection.execute(f"CREATE MACRO typed(body) AS from_json(body, '{structure}')")
         columns = f"{common}, subject AS task_id, after_load AS late, typed(body) AS b"
         connection.execute("SET threads = 2")
-        return select(connection, columns, [kind], subjects=subjects, outer=f"* EXCLUDE (b), {own}").sort(ORDER)
+        return select(connection, columns, [kind], subjects=subjects, outer=f"* EXCLUDE (b), {own}").sort(
+            ORDER
+        )
 
 
 def table_rows(archive: Archive, kind: str, hour: Hour) -> pl.DataFrame:

@@ -45,10 +45,11 @@ class Stale:
 def stale_hours(
     archive: Archive, warehouse: Warehouse, spool: Iterable[Path], *, horizon: int, since: datetime
 ) -> list[Stale]:
-    """Hours with closed segments in the spool, archived files that were not loaded, or later events of their tasks.
+    """Hours with closed segments in the spool, archived files that were not loaded, or later events of
+    their tasks.
 
-    The third is looked for in files that were archived after ``since``; a task's events lie at most ``horizon``
-    hours after it.
+    The third is looked for in files that were archived after ``since``; a task's events lie at most
+    ``horizon`` hours after it.
     """
     found = _waiting(spool)
     loaded = _loaded_files(warehouse)
@@ -102,9 +103,13 @@ def _loaded_files(warehouse: Warehouse) -> dict[Hour, set[str]]:
     with warehouse.reading() as connection:
         if not existing_columns(connection, EVENT_SEGMENTS):
             return {}
-        rows = connection.execute(f"SELECT hour, file FROM {EVENT_SEGMENTS.name} WHERE state = 'archived'").pl()
+        rows = connection.execute(
+            f"SELECT hour, file FROM {EVENT_SEGMENTS.name} WHERE state = 'archived'"
+        ).pl()
     return {
-        Hour.of(hour): set(part["file"]) for (hour,), part in rows.group_by("hour") if isinstance(hour, datetime)
+        Hour.of(hour): set(part["file"])
+        for (hour,), part in rows.group_by("hour")
+        if isinstance(hour, datetime)
     }
 
 

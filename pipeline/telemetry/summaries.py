@@ -1,6 +1,7 @@
 """What an hour was loaded from and what was not loaded: segments, counts by minute, rejected lines.
 
-What belongs here: the tables about lines rather than tasks. What does not: the law over them (``conservation``).
+What belongs here: the tables about lines rather than tasks. What does not: the law over them
+(``conservation``).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ NOT_REDRIVEN = (
 _REJECTED = f"""
 SELECT segment, segment_hash, byte_offset, coalesce(reason, 'late') AS reason,
        coalesce(message, 'The event came after its hour had been loaded, later than configured.') AS message,
-       kind, event_id, coalesce(process, nullif(regexp_extract(segment, '^([0-7][0-9A-Z]{{25}})-', 1), '')) AS process,
-       sequence, subject AS task_id, happened_at, length
+       kind, event_id, coalesce(process, nullif(regexp_extract(segment, '^([0-7][0-9A-Z]{{25}})-', 1), ''))
+       AS process, sequence, subject AS task_id, happened_at, length
 FROM judged WHERE (reason IS NOT NULL OR too_late) AND {NOT_REDRIVEN}
 ORDER BY segment, segment_hash, byte_offset
 """
@@ -54,7 +55,8 @@ def event_counts(archive: Archive, hour: Hour) -> pl.DataFrame:
 
 
 def event_segments(archive: Archive, hour: Hour, problems: Mapping[str, str]) -> pl.DataFrame:
-    """``telemetry.event_segments`` of ``hour``; ``problems`` are segments that could not be archived, with why."""
+    """``telemetry.event_segments`` of ``hour``; ``problems`` are segments that could not be archived, with
+    why."""
     with archive.reading(hour) as connection:
         found = (
             EVENT_SEGMENTS.empty().drop("hour", "state", "problem").with_columns(open=pl.lit(False))

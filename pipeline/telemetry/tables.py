@@ -1,6 +1,7 @@
 """The tables of schema ``telemetry`` that events fill: columns, units, bounds and keys.
 
-What belongs here: one pandera model per table of the loader. What does not: how rows come about, and the
+What belongs here: every table of the loader, and the models of those made of many events. What does not: the
+models of single events (``event_models``), how rows come about, and the
 tables of an hour's statistics. Bounds are those of the event types in ``pipeline.capture.events``. Nested
 parts are JSON text; no column holds a clock's reading, so that a replay gives the same rows.
 """
@@ -10,178 +11,23 @@ from __future__ import annotations
 import pandera.polars as pa
 import polars as pl
 
+from pipeline.telemetry.event_models import (
+    COMPLEXITIES,
+    CawsEvaluations,
+    DeepAnalyses,
+    RecorderReports,
+    RoutingDecisions,
+    TaskExecutions,
+    Tasks,
+    ToolCalls,
+)
 from pipeline.warehouse.tables import Table, Texts, UtcInstant
 
-COMPLEXITIES = ["trivial", "standard", "complex"]
-TOOL_OUTCOMES = ["success", "failure", "timeout", "refused"]
-RUBRIC_PARTS = ["format", "tool", "task", "minimal", "cost", "safety"]
 SEGMENT_STATES = ["archived", "open", "unreadable"]
 
-_NAME = {"min_value": 1, "max_value": 200}
 _JSON = {"long_text": True, "unit": "JSON"}
 _TEXT = {"long_text": True}
 _MS, _SHARE, _TOKENS, _USD = {"unit": "ms"}, {"unit": "0-1"}, {"unit": "tokens"}, {"unit": "USD"}
-
-
-class Event(pa.DataFrameModel):
-    """What every row made of one event has."""
-
-    hour: UtcInstant = pa.Field(description="start of the hour, UTC; the event's own hour")
-    event_id: pl.String = pa.Field(str_length={"min_value": 26, "max_value": 26}, description="ULID of the event")
-    process: pl.String = pa.Field(str_length={"min_value": 26, "max_value": 26}, description="ULID of the recording process")
-    sequence: pl.Int64 = pa.Field(ge=0, description="number of the event within its process, from 1; 0 where a recorder spoke beside the count")
-    happened_at: UtcInstant = pa.Field(description="when it happened, by the wall clock of its host")
-    synthetic: pl.Boolean = pa.Field(description="made by a simulator or stub")
-    task_id: pl.String = pa.Field(description="the task, as the application names it")
-    host: pl.String = pa.Field(nullable=True, description="machine that recorded it")
-    application: pl.String = pa.Field(nullable=True, description="application that recorded it; null where it gave no name")
-    library: pl.String = pa.Field(nullable=True, description="version of the recording library")
-
-
-class Tasks(Event):
-    """One task that came in (task_received)."""
-
-    task_type: pl.String = pa.Field(str_length=_NAME, description="kind of task, as the application names it")
-    complexity: pl.String = pa.Field(isin=COMPLEXITIES, description="trivial, standard or complex")
-    description: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="what is asked for")
-    requirements: Texts = pa.Field(description="what an agent must be able to do")
-    context: pl.String = pa.Field(nullable=True, metadata=_JSON, description="what came with the task, a JSON object")
-    session_id: pl.String = pa.Field(nullable=True, description="session that the task belongs to")
-    parent_task_id: pl.String = pa.Field(nullable=True, description="task that this one is a part of")
-
-    class Config:
-        strict = True
-
-
-class RoutingDecisions(Event):
-    """One decision who gets a task (routing_decided); every candidate with score and reason."""
-
-    agent: pl.String = pa.Field(str_length=_NAME, description="the agent chosen")
-    strategy: pl.String = pa.Field(str_length=_NAME, description="how it was chosen")
-    confidence: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="how sure the router was")
-    propensity: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="probability with which the strategy chose this agent here")
-    explored: pl.Boolean = pa.Field(nullable=True, description="chosen in order to learn")
-    routing_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="how long the decision took")
-    candidate_count: pl.Int64 = pa.Field(ge=0, description="agents that could have got the task")
-    candidates: pl.String = pa.Field(nullable=True, metadata=_JSON, description="list of {agent, score, reason, eligible}")
-    rationale: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="why, in words")
-
-    class Config:
-        strict = True
-
-
-class TaskExecutions(Event):
-    """One execution of a task by an agent: its start and its end joined by execution_id within the hour.
-
-    Where both were recorded in the hour, event_id, process, sequence and happened_at are those of the end; ``has_start``
-    and ``has_end`` say which were. A retry is an execution of its own with the next attempt.
-    """
-
-    execution_id: pl.String = pa.Field(str_length=_NAME, description="the execution, as the application names it")
-    agent: pl.String = pa.Field(str_length=_NAME, description="who worked")
-    agent_version: pl.String = pa.Field(nullable=True, description="version of the agent")
-    model: pl.String = pa.Field(nullable=True, description="model that the agent used")
-    attempt: pl.Int64 = pa.Field(ge=0, description="1 for the first try")
-    has_start: pl.Boolean = pa.Field(description="its start was recorded in this hour")
-    has_end: pl.Boolean = pa.Field(description="its end was recorded in this hour")
-    start_event_id: pl.String = pa.Field(nullable=True, description="event of the start")
-    started_at: UtcInstant = pa.Field(nullable=True, description="when it began")
-    completed_at: UtcInstant = pa.Field(nullable=True, description="when it ended")
-    success: pl.Boolean = pa.Field(nullable=True, description="it ended well")
-    failure_reason: pl.String = pa.Field(nullable=True, description="why it did not, as a label")
-    failure_message: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="why it did not, in words")
-    latency_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="as the application measured it, else from start to end")
-    time_to_first_action_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="until the agent first did something")
-    tokens_total: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="input, output and tool tokens")
-    tokens_input: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="input")
-    tokens_output: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="output")
-    tokens_cached: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="the cached part of input")
-    tokens_reasoning: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="the reasoning part of output")
-    tokens_tool: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="tool use")
-    cost_usd: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_USD, description="what it cost")
-    cpu_seconds: pl.Float64 = pa.Field(nullable=True, ge=0, metadata={"unit": "s"}, description="processor time")
-    peak_memory_megabytes: pl.Float64 = pa.Field(nullable=True, ge=0, metadata={"unit": "MB"}, description="most memory held")
-    network_bytes: pl.Int64 = pa.Field(nullable=True, ge=0, metadata={"unit": "bytes"}, description="network traffic")
-    tool_call_count: pl.Int64 = pa.Field(nullable=True, ge=0, description="tool calls, as the application counted them")
-    output: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="what the agent produced")
-
-    class Config:
-        strict = True
-
-
-class ToolCalls(Event):
-    """One call of a tool (tool_called)."""
-
-    tool: pl.String = pa.Field(str_length=_NAME, description="the tool")
-    execution_id: pl.String = pa.Field(nullable=True, description="execution it belongs to")
-    agent: pl.String = pa.Field(nullable=True, description="who called")
-    outcome: pl.String = pa.Field(isin=TOOL_OUTCOMES, description="success, failure, timeout or refused")
-    duration_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="how long it took")
-    turn: pl.Int64 = pa.Field(nullable=True, ge=0, description="turn of the conversation")
-    arguments: pl.String = pa.Field(nullable=True, metadata=_JSON, description="arguments")
-    result: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="result")
-    error: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="error message")
-
-    class Config:
-        strict = True
-
-
-class CawsEvaluations(Event):
-    """One evaluation of an execution (evaluation_finished): gates, rubric, minimality, rewards, budget."""
-
-    execution_id: pl.String = pa.Field(nullable=True, description="execution that was evaluated")
-    agent: pl.String = pa.Field(nullable=True, description="whose work it was")
-    evaluator: pl.String = pa.Field(str_length=_NAME, description="who evaluated")
-    overall_score: pl.Float64 = pa.Field(ge=0, le=1, metadata=_SHARE, description="what it is worth")
-    compliant: pl.Boolean = pa.Field(nullable=True, description="it keeps the rules; where not said, all gates passed")
-    gate_count: pl.Int64 = pa.Field(ge=0, description="quality gates")
-    gates_passed: pl.Int64 = pa.Field(ge=0, description="quality gates passed")
-    rubric_format: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: format")
-    rubric_tool: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: tool use")
-    rubric_task: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: the task itself")
-    rubric_minimal: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: minimality")
-    rubric_cost: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: cost")
-    rubric_safety: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: safety")
-    files_changed: pl.Int64 = pa.Field(nullable=True, ge=0, description="files changed")
-    lines_added: pl.Int64 = pa.Field(nullable=True, ge=0, description="lines added")
-    lines_removed: pl.Int64 = pa.Field(nullable=True, ge=0, description="lines removed")
-    similarity: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="likeness of the code before and after")
-    scaffolding_penalty: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="for code around the task")
-    reward_total: pl.Float64 = pa.Field(nullable=True, description="sum of the rewards of the turns")
-    turn_count: pl.Int64 = pa.Field(ge=0, description="turns that got a reward")
-    within_budget: pl.Boolean = pa.Field(nullable=True, description="the task stayed within its budget")
-    files_limit: pl.Int64 = pa.Field(nullable=True, ge=0, description="files it was allowed to change")
-    files_used: pl.Int64 = pa.Field(nullable=True, ge=0, description="files it changed")
-    lines_limit: pl.Int64 = pa.Field(nullable=True, ge=0, description="lines it was allowed to change")
-    lines_used: pl.Int64 = pa.Field(nullable=True, ge=0, description="lines it changed")
-    tokens_limit: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="tokens it was allowed to use")
-    tokens_used: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="tokens it used")
-    evaluation_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="how long the evaluation took")
-    quality_gates: pl.String = pa.Field(nullable=True, metadata=_JSON, description="list of {name, passed, score, threshold, message}")
-    turn_rewards: pl.String = pa.Field(nullable=True, metadata=_JSON, description="list of {turn, reward, reason}")
-    feedback: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="what the evaluator says")
-    judge_reasoning: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="how a judging model reasoned")
-
-    class Config:
-        strict = True
-
-
-class DeepAnalyses(Event):
-    """One deep look at a sampled task (deep_analysis)."""
-
-    execution_id: pl.String = pa.Field(nullable=True, description="execution that was looked at")
-    agent: pl.String = pa.Field(nullable=True, description="whose work it was")
-    message_count: pl.Int64 = pa.Field(ge=0, description="messages of the conversation")
-    conversation: pl.String = pa.Field(nullable=True, metadata=_JSON, description="list of messages")
-    language: pl.String = pa.Field(nullable=True, description="programming language of the code")
-    code_before: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="code before")
-    code_after: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="code after")
-    ast_metrics: pl.String = pa.Field(nullable=True, metadata=_JSON, description="figures that the application computed itself, by name")
-    judge_reasoning: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="how a judging model reasoned")
-    self_reflection: pl.String = pa.Field(nullable=True, metadata=_TEXT, description="what the agent says of its work")
-
-    class Config:
-        strict = True
 
 
 class DataPoints(pa.DataFrameModel):
@@ -196,40 +42,78 @@ class DataPoints(pa.DataFrameModel):
     task_id: pl.String = pa.Field(description="the task")
     synthetic: pl.Boolean = pa.Field(description="any of its events was made by a simulator or stub")
     task_type: pl.String = pa.Field(nullable=True, description="lower case, words joined by _")
-    complexity: pl.String = pa.Field(nullable=True, isin=COMPLEXITIES, description="trivial, standard or complex")
+    complexity: pl.String = pa.Field(
+        nullable=True, isin=COMPLEXITIES, description="trivial, standard or complex"
+    )
     session_id: pl.String = pa.Field(nullable=True, description="session that the task belongs to")
-    selected_agent: pl.String = pa.Field(nullable=True, description="the agent chosen; else the one that worked")
+    selected_agent: pl.String = pa.Field(
+        nullable=True, description="the agent chosen; else the one that worked"
+    )
     agent_version: pl.String = pa.Field(nullable=True, description="version of the agent that worked last")
     model: pl.String = pa.Field(nullable=True, description="model used last")
-    strategy: pl.String = pa.Field(nullable=True, description="lower case, words joined by _; how the agent was chosen")
-    confidence: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="how sure the router was")
-    propensity: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="probability of this choice")
+    strategy: pl.String = pa.Field(  # type: ignore[assignment]
+        nullable=True, description="lower case, words joined by _; how the agent was chosen"
+    )
+    confidence: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="how sure the router was"
+    )
+    propensity: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="probability of this choice"
+    )
     explored: pl.Boolean = pa.Field(nullable=True, description="chosen in order to learn")
     candidate_count: pl.Int64 = pa.Field(nullable=True, ge=0, description="agents that could have got it")
-    success: pl.Boolean = pa.Field(nullable=True, description="the last execution ended well; null while none has ended")
+    success: pl.Boolean = pa.Field(
+        nullable=True, description="the last execution ended well; null while none has ended"
+    )
     failure_reason: pl.String = pa.Field(nullable=True, description="why it did not")
     attempts: pl.Int64 = pa.Field(ge=0, description="executions")
     latency_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="of the last execution")
-    time_to_first_action_ms: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_MS, description="of the last execution")
-    tokens_total: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
-    tokens_input: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
-    tokens_output: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
-    tokens_cached: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
-    tokens_reasoning: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
+    time_to_first_action_ms: pl.Float64 = pa.Field(
+        nullable=True, ge=0, metadata=_MS, description="of the last execution"
+    )
+    tokens_total: pl.Int64 = pa.Field(
+        nullable=True, ge=0, metadata=_TOKENS, description="over all executions"
+    )
+    tokens_input: pl.Int64 = pa.Field(
+        nullable=True, ge=0, metadata=_TOKENS, description="over all executions"
+    )
+    tokens_output: pl.Int64 = pa.Field(
+        nullable=True, ge=0, metadata=_TOKENS, description="over all executions"
+    )
+    tokens_cached: pl.Int64 = pa.Field(
+        nullable=True, ge=0, metadata=_TOKENS, description="over all executions"
+    )
+    tokens_reasoning: pl.Int64 = pa.Field(
+        nullable=True, ge=0, metadata=_TOKENS, description="over all executions"
+    )
     tokens_tool: pl.Int64 = pa.Field(nullable=True, ge=0, metadata=_TOKENS, description="over all executions")
     cost_usd: pl.Float64 = pa.Field(nullable=True, ge=0, metadata=_USD, description="over all executions")
     tool_calls: pl.Int64 = pa.Field(ge=0, description="tool calls recorded")
     tool_successes: pl.Int64 = pa.Field(ge=0, description="tool calls that succeeded")
     evaluated: pl.Boolean = pa.Field(description="an evaluation was recorded")
-    overall_score: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="of the last evaluation")
+    overall_score: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="of the last evaluation"
+    )
     compliant: pl.Boolean = pa.Field(nullable=True, description="of the last evaluation")
-    rubric_format: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: format")
-    rubric_tool: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: tool use")
-    rubric_task: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: the task itself")
-    rubric_minimal: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: minimality")
+    rubric_format: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: format"
+    )
+    rubric_tool: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: tool use"
+    )
+    rubric_task: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: the task itself"
+    )
+    rubric_minimal: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: minimality"
+    )
     rubric_cost: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: cost")
-    rubric_safety: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: safety")
-    reward_total: pl.Float64 = pa.Field(nullable=True, description="sum of the rewards of the turns, last evaluation")
+    rubric_safety: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, metadata=_SHARE, description="rubric: safety"
+    )
+    reward_total: pl.Float64 = pa.Field(
+        nullable=True, description="sum of the rewards of the turns, last evaluation"
+    )
     within_budget: pl.Boolean = pa.Field(nullable=True, description="of the last evaluation")
     deep_analyses: pl.Int64 = pa.Field(ge=0, description="deep analyses recorded")
     received_at: UtcInstant = pa.Field(nullable=True, description="when it came in")
@@ -242,8 +126,12 @@ class DataPoints(pa.DataFrameModel):
     late: pl.Boolean = pa.Field(description="an event of it reached us after its hour had been loaded")
     is_complete: pl.Boolean = pa.Field(description="received, routed, executed to the end and evaluated")
     is_valid: pl.Boolean = pa.Field(description="validation_errors is empty")
-    validation_errors: Texts = pa.Field(description="missing_task, missing_routing, missing_execution, score_out_of_bounds, private_data")
-    validation_warnings: Texts = pa.Field(description="success_with_low_score, failure_with_high_score, not_evaluated, unfinished, no_tokens, zero_latency, agent_mismatch, time_order")
+    validation_errors: Texts = pa.Field(
+        description="missing_task, missing_routing, missing_execution, score_out_of_bounds, private_data"
+    )
+    validation_warnings: Texts = pa.Field(
+        description="success_with_low_score, failure_with_high_score, not_evaluated, unfinished, no_tokens, zero_latency, agent_mismatch, time_order"
+    )
 
     class Config:
         strict = True
@@ -254,17 +142,27 @@ class RejectedEvents(pa.DataFrameModel):
 
     hour: UtcInstant = pa.Field(description="start of the hour, UTC, in whose folder the line lies")
     segment: pl.String = pa.Field(description="segment the line stands in")
-    segment_hash: pl.String = pa.Field(description="SHA-256 of the segment; of what was read of it while it is open")
+    segment_hash: pl.String = pa.Field(
+        description="SHA-256 of the segment; of what was read of it while it is open"
+    )
     byte_offset: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="where the line begins")
-    reason: pl.String = pa.Field(description="broken_line, torn_line, bad_envelope, unknown_kind, bad_body, bad_time, late or bad_row")
+    reason: pl.String = pa.Field(
+        description="broken_line, torn_line, bad_envelope, unknown_kind, bad_body, bad_time, late or bad_row"
+    )
     message: pl.String = pa.Field(metadata=_TEXT, description="what was found, in one sentence")
     kind: pl.String = pa.Field(nullable=True, description="kind of event, where it can be read")
     event_id: pl.String = pa.Field(nullable=True, description="its ULID, where it can be read")
-    process: pl.String = pa.Field(nullable=True, description="process, by its line or by the name of its segment")
-    sequence: pl.Int64 = pa.Field(nullable=True, description="number within its process, where it can be read")
+    process: pl.String = pa.Field(
+        nullable=True, description="process, by its line or by the name of its segment"
+    )
+    sequence: pl.Int64 = pa.Field(
+        nullable=True, description="number within its process, where it can be read"
+    )
     task_id: pl.String = pa.Field(nullable=True, description="its subject, where it can be read")
     happened_at: UtcInstant = pa.Field(nullable=True, description="its time, where it can be read")
-    length: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="length of the line, which stands in the archive")
+    length: pl.Int64 = pa.Field(
+        ge=0, metadata={"unit": "bytes"}, description="length of the line, which stands in the archive"
+    )
 
     class Config:
         strict = True
@@ -287,24 +185,18 @@ class RecorderProcesses(pa.DataFrameModel):
     emitted: pl.Int64 = pa.Field(ge=0, description="lines it wrote for this hour")
     loaded: pl.Int64 = pa.Field(ge=0, description="events in effect, of any kind")
     duplicates: pl.Int64 = pa.Field(ge=0, description="further copies of an event")
-    rejected: pl.Int64 = pa.Field(ge=0, description="events whose line was rejected, and missing numbers that broken lines may have had")
+    rejected: pl.Int64 = pa.Field(
+        ge=0, description="events whose line was rejected, and missing numbers that broken lines may have had"
+    )
     waiting: pl.Int64 = pa.Field(ge=0, description="kept but not loaded: too late")
     gap: pl.Int64 = pa.Field(ge=0, description="missing numbers beyond the broken lines: lost")
-    gap_ranges: pl.String = pa.Field(nullable=True, description="numbers that no readable line of any hour has, for example 5-8, 12")
+    gap_ranges: pl.String = pa.Field(
+        nullable=True, description="numbers that no readable line of any hour has, for example 5-8, 12"
+    )
     clashes: pl.Int64 = pa.Field(ge=0, description="numbers that two different events have")
     broken_lines: pl.Int64 = pa.Field(ge=0, description="lines of its segments that cannot be read as events")
     started_at: UtcInstant = pa.Field(nullable=True, description="when it began recording, by its ULID")
     stopped: pl.Boolean = pa.Field(description="it said in this hour that it stops")
-
-    class Config:
-        strict = True
-
-
-class RecorderReports(Event):
-    """One report of a recorder on itself (recorder_started, recorder_report, recorder_stopped), its body as JSON."""
-
-    kind: pl.String = pa.Field(description="recorder_started, recorder_report or recorder_stopped")
-    report: pl.String = pa.Field(metadata=_JSON, description="counters and times as the recorder gives them")
 
     class Config:
         strict = True
@@ -329,11 +221,19 @@ class EventSegments(pa.DataFrameModel):
     """One segment that the hour was loaded from."""
 
     hour: UtcInstant = pa.Field(description="start of the hour, UTC")
-    file: pl.String = pa.Field(description="name of the Parquet file in the hour's archive; of the segment, while it is open")
+    file: pl.String = pa.Field(
+        description="name of the Parquet file in the hour's archive; of the segment, while it is open"
+    )
     segment: pl.String = pa.Field(description="name of the segment")
-    state: pl.String = pa.Field(isin=SEGMENT_STATES, description="archived, still open (read to its last whole line), or unreadable")
-    segment_hash: pl.String = pa.Field(description="SHA-256 of the segment; of what was read of it while it is open")
-    segment_bytes: pl.Int64 = pa.Field(ge=0, metadata={"unit": "bytes"}, description="size of the segment; of what was read of it")
+    state: pl.String = pa.Field(
+        isin=SEGMENT_STATES, description="archived, still open (read to its last whole line), or unreadable"
+    )
+    segment_hash: pl.String = pa.Field(
+        description="SHA-256 of the segment; of what was read of it while it is open"
+    )
+    segment_bytes: pl.Int64 = pa.Field(
+        ge=0, metadata={"unit": "bytes"}, description="size of the segment; of what was read of it"
+    )
     lines: pl.Int64 = pa.Field(ge=0, description="lines of this hour")
     rejected: pl.Int64 = pa.Field(ge=0, description="lines that are no events")
     after_load: pl.Boolean = pa.Field(description="it came after the hour had been loaded")
@@ -344,19 +244,57 @@ class EventSegments(pa.DataFrameModel):
 
 
 TASKS = Table("telemetry.tasks", Tasks, ("event_id",), "Tasks that came in.")
-ROUTING_DECISIONS = Table("telemetry.routing_decisions", RoutingDecisions, ("event_id",), "Who got each task, and why.")
-TASK_EXECUTIONS = Table("telemetry.task_executions", TaskExecutions, ("task_id", "execution_id"), "Every execution: outcome, latency, tokens, cost.")
+ROUTING_DECISIONS = Table(
+    "telemetry.routing_decisions", RoutingDecisions, ("event_id",), "Who got each task, and why."
+)
+TASK_EXECUTIONS = Table(
+    "telemetry.task_executions",
+    TaskExecutions,
+    ("task_id", "execution_id"),
+    "Every execution: outcome, latency, tokens, cost.",
+)
 TOOL_CALLS = Table("telemetry.tool_calls", ToolCalls, ("event_id",), "Every call of a tool.")
-CAWS_EVALUATIONS = Table("telemetry.caws_evaluations", CawsEvaluations, ("event_id",), "Every evaluation: gates, rubric, rewards, budget.")
+CAWS_EVALUATIONS = Table(
+    "telemetry.caws_evaluations",
+    CawsEvaluations,
+    ("event_id",),
+    "Every evaluation: gates, rubric, rewards, budget.",
+)
 DEEP_ANALYSES = Table("telemetry.deep_analyses", DeepAnalyses, ("event_id",), "Deep looks at sampled tasks.")
-DATA_POINTS = Table("telemetry.data_points", DataPoints, ("task_id",), "Each task with all its events joined.")
-REJECTED_EVENTS = Table("telemetry.rejected_events", RejectedEvents, ("segment", "segment_hash", "byte_offset"), "Lines that are no events, with reason.")
-RECORDER_PROCESSES = Table("telemetry.recorder_processes", RecorderProcesses, ("process",), "Emitted = loaded + duplicates + rejected + waiting, per process.")
-RECORDER_REPORTS = Table("telemetry.recorder_reports", RecorderReports, ("event_id",), "What recorders say of themselves.")
-EVENT_COUNTS = Table("telemetry.event_counts", EventCounts, ("minute", "kind", "synthetic"), "Events by kind and minute.")
-EVENT_SEGMENTS = Table("telemetry.event_segments", EventSegments, ("file",), "Segments that the hour was loaded from.")
+DATA_POINTS = Table(
+    "telemetry.data_points", DataPoints, ("task_id",), "Each task with all its events joined."
+)
+REJECTED_EVENTS = Table(
+    "telemetry.rejected_events",
+    RejectedEvents,
+    ("segment", "segment_hash", "byte_offset"),
+    "Lines that are no events, with reason.",
+)
+RECORDER_PROCESSES = Table(
+    "telemetry.recorder_processes",
+    RecorderProcesses,
+    ("process",),
+    "Emitted = loaded + duplicates + rejected + waiting, per process.",
+)
+RECORDER_REPORTS = Table(
+    "telemetry.recorder_reports", RecorderReports, ("event_id",), "What recorders say of themselves."
+)
+EVENT_COUNTS = Table(
+    "telemetry.event_counts", EventCounts, ("minute", "kind", "synthetic"), "Events by kind and minute."
+)
+EVENT_SEGMENTS = Table(
+    "telemetry.event_segments", EventSegments, ("file",), "Segments that the hour was loaded from."
+)
 
-EVENT_TABLES: tuple[Table, ...] = (TASKS, ROUTING_DECISIONS, TASK_EXECUTIONS, TOOL_CALLS, CAWS_EVALUATIONS, DEEP_ANALYSES, RECORDER_REPORTS)
+EVENT_TABLES: tuple[Table, ...] = (
+    TASKS,
+    ROUTING_DECISIONS,
+    TASK_EXECUTIONS,
+    TOOL_CALLS,
+    CAWS_EVALUATIONS,
+    DEEP_ANALYSES,
+    RECORDER_REPORTS,
+)
 """Tables that events of given kinds fill."""
 
 LOADED_TABLES: tuple[Table, ...] = (

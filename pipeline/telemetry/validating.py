@@ -1,7 +1,7 @@
 """A joined data point judged and normalised, as the project's data collection strategy lists it.
 
-What belongs here: required sections, bounds, consistency, private data found behind the door, one spelling for
-labels. What does not: joining (``joining``), statistical outliers.
+What belongs here: required sections, bounds, consistency, private data found behind the door, one spelling
+for labels. What does not: joining (``joining``), statistical outliers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ def validate_points(
 ) -> pl.DataFrame:
     """``telemetry.data_points`` from joined points: normalised fields, errors and warnings.
 
-    Errors make a point invalid; warnings do not. ``private`` are the tasks in whose events something was found
-    that privacy's door should have kept back.
+    Errors make a point invalid; warnings do not. ``private`` are the tasks in whose events something was
+    found that privacy's door should have kept back.
     """
     normal = points.with_columns(
-        task_type=_label("task_type"), strategy=_label("strategy"), hour=pl.lit(hour.start, dtype=UTC_DATETIME)
+        task_type=_label("task_type"),
+        strategy=_label("strategy"),
+        hour=pl.lit(hour.start, dtype=UTC_DATETIME),
     )
     judged = normal.with_columns(
         validation_errors=_labels(_errors(private)), validation_warnings=_labels(_warnings(settings))
@@ -99,5 +101,9 @@ def _labels(rules: dict[str, pl.Expr]) -> pl.Expr:
 def _label(name: str) -> pl.Expr:
     """Lower case, words joined by one underscore: "Bug-fix " and "bug fix" are one label."""
     return (
-        pl.col(name).str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", "_").str.strip_chars("_").replace("", "unknown")
+        pl.col(name)
+        .str.to_lowercase()
+        .str.replace_all(r"[^\p{L}\p{N}]+", "_")
+        .str.strip_chars("_")
+        .replace("", "unknown")
     )
