@@ -75,13 +75,13 @@ def report(hour: Hour | None, synthetic: bool, as_json: bool) -> None:
 @click.option("--reward", type=click.Choice(["quality", "success"]), default="quality", show_default=True)
 @click.option("--synthetic", is_flag=True, help="Judge on the rows of simulators and stubs instead.")
 @format_options
-def evaluate_policy(
+def evaluate_policy(  # noqa: PLR0917 - click hands over each option
     policy: Path, until: Hour | None, days: float, reward: str, synthetic: bool, form: str | None
 ) -> None:
     """Estimate what POLICY (a YAML file) would have earned, from logged propensities.
 
-    Kinds: uniform; always (agent); table (rules by task_type and complexity); epsilon_greedy (epsilon) and softmax
-    (temperature) over the routing arms known before the log begins.
+    Kinds: uniform; always (agent); table (rules by task_type and complexity); epsilon_greedy (epsilon) and
+    softmax (temperature) over the routing arms known before the log begins.
 
     \b
     Examples:

@@ -1,8 +1,8 @@
 """Which alerts an hour fires: ``telemetry.alerts``.
 
-What belongs here: evaluating the conditions of ``configs/alerts.yaml``, cool-downs, the halt. What does not: telling
-somebody (``notifying``). A condition is checked word by word before it is compiled; it can name columns and call
-plain functions, nothing else.
+What belongs here: evaluating the conditions of ``configs/alerts.yaml``, cool-downs, the halt. What does
+not: telling somebody (``notifying``). A condition is checked word by word before it is compiled; it can
+name columns and call plain functions, nothing else.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def evaluate(
 ) -> pl.DataFrame:
     """Rows of ``telemetry.alerts`` for the hour.
 
-    ``metrics`` has the hour's rows of collection_metrics, ``agents`` those of agent_stats with ``AGENT_SCHEMA``,
-    ``earlier`` the alerts that fired before: ``name, subject, synthetic, hour``. While the hour still runs only
-    alerts with ``early`` fire, since a rate over ten minutes is no hour's.
+    ``metrics`` has the hour's rows of collection_metrics, ``agents`` those of agent_stats with
+    ``AGENT_SCHEMA``, ``earlier`` the alerts that fired before: ``name, subject, synthetic, hour``. While
+    the hour still runs only alerts with ``early`` fire, since a rate over ten minutes is no hour's.
     """
     check_conditions(settings.alerts)
     rows = [
@@ -91,7 +91,7 @@ def read_inputs(
     )
     if alerts_exist:
         start = hour.start - timedelta(hours=longest)
-        earlier = connection.execute(_EARLIER, values | {"start": start}).pl().cast(earlier.schema)  # type: ignore[arg-type]
+        earlier = connection.execute(_EARLIER, values | {"start": start}).pl().cast(earlier.schema)
     return metrics, agents, earlier
 
 

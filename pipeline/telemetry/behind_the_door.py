@@ -101,9 +101,7 @@ def store_scan(warehouse: Warehouse, hour: Hour, scanned: Scanned) -> None:
     )
 
 
-def _texts(
-    connection: duckdb.DuckDBPyConnection, hour: Hour, share: float
-) -> Iterator[tuple[Stored, bool]]:
+def _texts(connection: duckdb.DuckDBPyConnection, hour: Hour, share: float) -> Iterator[tuple[Stored, bool]]:
     for table in EVENT_TABLES:
         for column in (column.name for column in table.columns if column.long_text):
             rows = connection.execute(

@@ -84,9 +84,8 @@ def flag_points(connection: duckdb.DuckDBPyConnection, hour: Hour, settings: Cle
         "reach": settings.outlier_deviations * NORMAL_CONSISTENT,
     }
     found = connection.execute(_FLAGS, values).pl()
-    return found.select(pl.lit(hour.start).alias("hour"), *(pl.col(name) for name in found.columns)).cast(
-        FLAGGED_POINTS.polars_schema
-    )  # type: ignore[arg-type]
+    rows = found.select(pl.lit(hour.start).alias("hour"), *(pl.col(name) for name in found.columns))
+    return rows.cast(FLAGGED_POINTS.polars_schema)  # type: ignore[arg-type]
 
 
 def count_flags(flags: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Code as syntax trees: how large, how deep, how complex, and how alike before and after.
 
-What belongs here: measuring one text, and a deep analysis's two. What does not: the table's other columns. Code need
-not be valid: tree-sitter parses what it can and marks the rest.
+What belongs here: measuring one text, and a deep analysis's two. What does not: the table's other columns.
+Code need not be valid: tree-sitter parses what it can and marks the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The halt: recorders drop text fields and exports refuse, until somebody has acknowledged the alert.
 
-What belongs here: the file ``halt.json`` in the spool folder. What does not: which alerts halt (``alerting``), how
-recorders obey (``pipeline.capture.controls``). The file lists the alerts that stand; without it nothing is halted.
+What belongs here: the file ``halt.json`` in the spool folder. What does not: which alerts halt
+(``alerting``), how recorders obey (``pipeline.capture.controls``). The file lists the alerts that stand;
+without it nothing is halted.
 """
 
 from __future__ import annotations

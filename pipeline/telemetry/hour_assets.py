@@ -111,7 +111,9 @@ def _retention_steps(step: Step) -> list[Computed]:
 
 def _few_are_left_out(_: Step, frame: pl.DataFrame) -> Finding:
     counts = count_flags(frame)
-    named = "; ".join(f"{row['tasks']} {row['field']} {row['reason']}" for row in counts.iter_rows(named=True))
+    named = "; ".join(
+        f"{row['tasks']} {row['field']} {row['reason']}" for row in counts.iter_rows(named=True)
+    )
     return Finding(
         passed=not counts["left_out"].any(),
         description=named or "no data point is invalid, an outlier or inconsistent",
@@ -197,7 +199,9 @@ retention_steps = table_assets(
     compute=_retention_steps,
     upstream=[ALERTS],
     reusable=False,
-    config_schema={"apply": dg.Field(bool, default_value=False, description="Do what is due, not only show it.")},
+    config_schema={
+        "apply": dg.Field(bool, default_value=False, description="Do what is due, not only show it.")
+    },
 )
 
 ASSETS = (

@@ -1,8 +1,8 @@
 """Telling somebody: alerts posted to a webhook, deliveries and acknowledgements remembered.
 
-What belongs here: what is due, posting it within bounds, ``telemetry.alert_answers``. What does not: which alerts
-fire (``alerting``). Posting happens apart from the hour, which never waits for it: a sensor, or `pipeline alerts
-send`, posts what is due and tries again what failed.
+What belongs here: what is due, posting it within bounds, ``telemetry.alert_answers``. What does not: which
+alerts fire (``alerting``). Posting happens apart from the hour, which never waits for it: a sensor, or
+`pipeline alerts send`, posts what is due and tries again what failed.
 """
 
 from __future__ import annotations

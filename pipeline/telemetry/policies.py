@@ -1,13 +1,15 @@
 """What another way of choosing agents would have earned, judged from logged propensities.
 
-What belongs here: reading a policy and a log, the estimators. What does not: choosing agents online. A context is a
-task type and a complexity. A policy gives each agent a probability per context; where it would send tasks to an agent
-that the log never tried in that context, no honest estimate exists and judging is refused.
+What belongs here: reading a policy and a log, the estimators. What does not: choosing agents online. A
+context is a task type and a complexity. A policy gives each agent a probability per context; where it would
+send tasks to an agent that the log never tried in that context, no honest estimate exists and judging is
+refused.
 
-Estimators of the mean reward, w = policy's probability / propensity (Horvitz and Thompson 1952; self-normalised:
-Hájek 1971, Swaminathan and Joachims 2015; doubly robust: Dudík, Langford and Li 2011), with normal 95 % intervals; for
-the self-normalised one by the delta method. The reward model of the doubly robust one is the mean reward of context
-and agent in the other folds (cross-fitting), drawn towards the agent's mean by one pseudo-observation.
+Estimators of the mean reward, w = policy's probability / propensity (Horvitz and Thompson 1952;
+self-normalised: Hájek 1971, Swaminathan and Joachims 2015; doubly robust: Dudík, Langford and Li 2011),
+with normal 95 % intervals; for the self-normalised one by the delta method. The reward model of the doubly
+robust one is the mean reward of context and agent in the other folds (cross-fitting), drawn towards the
+agent's mean by one pseudo-observation.
 """
 
 from __future__ import annotations
@@ -127,9 +129,9 @@ def read_arms(warehouse: Warehouse, before: Hour, *, synthetic: bool) -> pl.Data
 def judge(policy: Policy, log: pl.DataFrame, arms: pl.DataFrame) -> pl.DataFrame:
     """Estimates of the policy's mean reward beside what was earned.
 
-    Columns: ``estimator`` (logged, ips, snips, dr), ``value, lower, upper, decisions, effective_sample_size,
-    largest_weight, left_out`` (decisions without propensity or reward). Raises ``InputError`` where the log has no
-    support or too little of it.
+    Columns: ``estimator`` (logged, ips, snips, dr), ``value, lower, upper, decisions,
+    effective_sample_size, largest_weight, left_out`` (decisions without propensity or reward). Raises
+    ``InputError`` where the log has no support or too little of it.
     """
     used = log.filter((pl.col("propensity") > 0) & pl.col("reward").is_not_null())
     if used.height < SMALLEST_LOG:
@@ -219,10 +221,10 @@ def _estimates(weighted: pl.DataFrame, chances: pl.DataFrame, left_out: int) -> 
     normalised = float((weight * reward).sum()) / total if total else math.nan
     delta = (weight * (reward - normalised)) * count / total if total else weight * math.nan
     parts = {
-        "logged": (float(reward.mean() or 0.0), _error(reward)),
-        "ips": (float((weight * reward).mean() or 0.0), _error(weight * reward)),
+        "logged": (_mean(reward), _error(reward)),
+        "ips": (_mean(weight * reward), _error(weight * reward)),
         "snips": (normalised, _error(delta)),
-        "dr": (float(robust.mean() or 0.0), _error(robust)),
+        "dr": (_mean(robust), _error(robust)),
     }
     squares = float((weight * weight).sum())
     return pl.DataFrame(
@@ -271,7 +273,7 @@ def _model(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, float]:
         .with_columns(cell=(pl.col("total") + pl.col("agent_mean")) / (pl.col("n") + 1))
         .select(*CONTEXT, "agent", "cell")
     )
-    return cells, agents, float(rows["reward"].cast(pl.Float64).mean() or 0.0)
+    return cells, agents, _mean(rows["reward"].cast(pl.Float64))
 
 
 def _predicted(rows: pl.DataFrame, model: tuple[pl.DataFrame, pl.DataFrame, float]) -> pl.DataFrame:
@@ -282,6 +284,10 @@ def _predicted(rows: pl.DataFrame, model: tuple[pl.DataFrame, pl.DataFrame, floa
         .with_columns(predicted=pl.coalesce("cell", "agent_mean", pl.lit(overall)))
         .drop("cell", "agent_mean")
     )
+
+
+def _mean(terms: pl.Series) -> float:
+    return float(terms.sum()) / len(terms)
 
 
 def _error(terms: pl.Series) -> float:

@@ -1,7 +1,8 @@
 """What is kept how long: hot in tables, warm in Parquet, aggregates for years.
 
-What belongs here: naming what is due, and doing it when told to. What does not: raw segments (``archiving``), which
-stay until an explicit erasure. Each step is shown in ``telemetry.retention_steps`` before it is done.
+What belongs here: naming what is due, and doing it when told to. What does not: raw segments
+(``archiving``), which stay until an explicit erasure. Each step is shown in ``telemetry.retention_steps``
+before it is done.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pipeline.warehouse.store import Warehouse
 from pipeline.warehouse.tables import Table
 
 # The list of loaded segments stays: by it late events are told from hours that were never loaded.
-HOT_TABLES: tuple[Table, ...] = (*(table for table in LOADED_TABLES if table != EVENT_SEGMENTS), FLAGGED_POINTS)
+HOT_TABLES: tuple[Table, ...] = (
+    *(table for table in LOADED_TABLES if table != EVENT_SEGMENTS),
+    FLAGGED_POINTS,
+)
 AGGREGATE_TABLES: tuple[Table, ...] = (
     EVENT_SEGMENTS,
     *(table for table in HOUR_TABLES if table != FLAGGED_POINTS),

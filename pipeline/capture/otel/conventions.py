@@ -1,8 +1,8 @@
 """What the attributes of a span mean, in the three dialects that agents speak.
 
-What belongs here: names of attributes, newest first: OpenTelemetry's GenAI semantic conventions (``gen_ai.*`` and
-their older names), OpenInference (``llm.*``, ``tool.*``, ``input.value``), OpenLLMetry (``traceloop.*``,
-``gen_ai.prompt.N.*``). What does not: turning them into events (``translating``).
+What belongs here: names of attributes, newest first: OpenTelemetry's GenAI semantic conventions
+(``gen_ai.*`` and their older names), OpenInference (``llm.*``, ``tool.*``, ``input.value``), OpenLLMetry
+(``traceloop.*``, ``gen_ai.prompt.N.*``). What does not: turning them into events (``translating``).
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """OTLP trace requests as spans: protobuf and JSON, within bounds.
 
-What belongs here: decompressing, parsing, plain attribute values. What does not: HTTP (``server``) and what the
-attributes mean (``conventions``). ``opentelemetry.proto`` is imported on first use.
+What belongs here: decompressing, parsing, plain attribute values. What does not: HTTP (``server``) and what
+the attributes mean (``conventions``). ``opentelemetry.proto`` is imported on first use.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import zlib
 from typing import Any, NamedTuple
@@ -157,5 +158,5 @@ def _plain(value: Any, depth: int) -> Any:
     if kind == "kvlist_value":
         return {pair.key: _plain(pair.value, depth + 1) for pair in held.values}
     if kind == "double_value":
-        return held if held == held and abs(held) != float("inf") else str(held)
+        return held if math.isfinite(held) else str(held)
     return base64.b64encode(held).decode() if kind == "bytes_value" else held

@@ -1,7 +1,7 @@
 """A span processor for the same process: ``provider.add_span_processor(SpoolSpanProcessor(writer))``.
 
-What belongs here: the SDK's spans as ours, and handing them to a writer. What does not: OTLP over HTTP (``server``).
-Needs the extra ``otel``. Spans are written when the local root of their trace ends, or when
+What belongs here: the SDK's spans as ours, and handing them to a writer. What does not: OTLP over HTTP
+(``server``). Needs the extra ``otel``. Spans are written when the local root of their trace ends, or when
 ``force_flush`` or ``shutdown`` ask, or when ``max_waiting`` of them wait.
 """
 
@@ -55,7 +55,7 @@ class SpoolSpanProcessor(SpanProcessor):
             self._writer.write(occurrences(batch))
         except OSError as error:
             self.lost += len(batch)
-            log.error("%d span(s) were not written: %s", len(batch), error)  # noqa: TRY400 - no trace in others' logs
+            log.error("%d span(s) were not written: %s", len(batch), error)
             return False
         return True
 

@@ -1,8 +1,8 @@
 """The OTLP/HTTP intake: spans posted to ``/v1/traces`` are on the disk before they are answered with 200.
 
 What belongs here: HTTP, limits, the key. What does not: what spans become (``translating``, ``writing``).
-Answers: 200 durable; 400 unreadable; 401 wrong key; 411, 413, 415 by HTTP's meaning; 429 too many (with Retry-After, which
-exporters obey); 503 the disk refused, nothing was kept, send it again.
+Answers: 200 durable; 400 unreadable; 401 wrong key; 411, 413, 415 by HTTP's meaning; 429 too many (with
+Retry-After, which exporters obey); 503 the disk refused, nothing was kept, send it again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Intake(ThreadingHTTPServer):
         host: str = "127.0.0.1",
         port: int = 4318,
         key: str | None = None,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
     ) -> None:
         self.writer, self.key, self.limits = writer, key, limits
         self.allowance = Allowance(limits.spans_per_second)
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.server.writer.write(occurrences(batch.spans))
         except OSError as error:
-            log.error("spans were not written: %s", error)  # noqa: TRY400 - the operator needs the cause, not a trace
+            log.error("spans were not written: %s", error)
             self._refuse(503, "The spool cannot be written; send it again.", retry_after=5)
             return
         self._answer(200, content_type, _accepted(batch, content_type))

@@ -1,7 +1,7 @@
 """A span as this package sees it, and the event that keeps it whole.
 
-What belongs here: the neutral span and the body ``span_ended``. What does not: reading spans from OTLP (``otlp``) or
-the SDK (``processor``), what their attributes mean (``conventions``).
+What belongs here: the neutral span and the body ``span_ended``. What does not: reading spans from OTLP
+(``otlp``) or the SDK (``processor``), what their attributes mean (``conventions``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Spans as events: agents become executions, tools tool calls, and every span is kept whole.
 
-What belongs here: which events a batch of spans gives. What does not: writing them (``writing``). A span without a
-parent is a task: received, routed directly (nobody chose) and executed. Ids of events follow from trace and span,
-so that a batch sent twice gives the same ids.
+What belongs here: which events a batch of spans gives. What does not: writing them (``writing``). A span
+without a parent is a task: received, routed directly (nobody chose) and executed. Ids of events follow from
+trace and span, so that a batch sent twice gives the same ids.
 """
 
 from __future__ import annotations

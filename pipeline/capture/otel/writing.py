@@ -1,7 +1,8 @@
 """Events of spans into the spool: redacted, numbered, and on the disk before anybody is told so.
 
-What belongs here: one process's segments with an fsync for each batch. What does not: which events there are
-(``translating``). The form of segments and lines is the spool's: a hidden name, a lock, then the segment's name.
+What belongs here: one process's segments with an fsync for each batch. What does not: which events there
+are (``translating``). The form of segments and lines is the spool's: a hidden name, a lock, then the
+segment's name.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ class SpanWriter:
             self._append([self._own("recorder_started", started)])
 
     def write(self, found: Sequence[Occurrence]) -> int:
-        """Make the events durable; how many were new. Raises ``OSError`` where the disk refuses: nothing is lost
-        silently, the caller says so to whoever sent them."""
+        """Make the events durable; how many were new. Raises ``OSError`` where the disk refuses: nothing is
+        lost silently, the caller says so to whoever sent them."""
         halted = (self.directory / HALT_FILE).exists()
         with self._lock:
             new = [
@@ -170,7 +171,7 @@ class SpanWriter:
         opened = _Segment(self.directory / folder, self.process, self._number)
         self._segments[folder] = opened
         now = hour_folder(time.time_ns())
-        for old in [name for name in self._segments if name != folder and name != now][
+        for old in [name for name in self._segments if name not in (folder, now)][
             : -OPEN_SEGMENTS + 1 or None
         ]:
             self._segments.pop(old).close()
