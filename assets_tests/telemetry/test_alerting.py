@@ -24,15 +24,29 @@ from pipeline.telemetry.halting import FILE, HaltedError, refuse_if_halted, stan
 from pipeline.telemetry.notifying import acknowledge, acknowledged_ids, due, send_due
 
 GOOD: dict[str, Any] = {
-    "hour": HOUR.start, "synthetic": False, "tasks_this_hour": 100, "validation_failure_rate": 0.01,
-    "privacy_violations": 0, "agent_coverage": 1.0, "task_coverage": 1.0, "events_missing": 0,
-    "events_failed": 0, "duplicate_rate": 0.0, "rejected_events": 0, "storage_megabytes_per_day": 5.0,
+    "hour": HOUR.start,
+    "synthetic": False,
+    "tasks_this_hour": 100,
+    "validation_failure_rate": 0.01,
+    "privacy_violations": 0,
+    "agent_coverage": 1.0,
+    "task_coverage": 1.0,
+    "events_missing": 0,
+    "events_failed": 0,
+    "duplicate_rate": 0.0,
+    "rejected_events": 0,
+    "storage_megabytes_per_day": 5.0,
     "collection_ms_per_task": 1.0,
-}  # fmt: skip
+}
 STEADY: dict[str, Any] = {
-    "hour": HOUR.start, "agent": "coder", "synthetic": False, "finished": 50, "success_upper": 0.98,
-    "success_change": 0.0, "success_change_significant": False,
-}  # fmt: skip
+    "hour": HOUR.start,
+    "agent": "coder",
+    "synthetic": False,
+    "finished": 50,
+    "success_upper": 0.98,
+    "success_change": 0.0,
+    "success_change_significant": False,
+}
 COLLAPSED = {"success_upper": 0.3, "success_change": -0.6, "success_change_significant": True}
 NONE_EARLIER = pl.DataFrame(
     schema={
@@ -100,7 +114,7 @@ def test_the_collapse_of_an_agent(changed: dict[str, Any], fires: bool) -> None:
 def test_every_shipped_alert_is_tried_here() -> None:
     tried = {
         mark for case in test_an_alert_on_metrics.pytestmark for mark in [row[0] for row in case.args[1]]
-    }  # type: ignore[attr-defined]
+    }
     assert {alert.name for alert in load_alerts().alerts} == tried | {"agent-success-collapse"}
 
 
@@ -140,9 +154,12 @@ def test_a_condition_that_cannot_be_evaluated_is_refused(condition: str) -> None
     alert = Alert(name="odd", condition=condition, severity="info", action="none")
     with pytest.raises(ConfigurationError, match=r"alert odd.*alerts\.yaml"):
         evaluate(
-            HOUR, AlertSettings(alerts=(alert,)), COLLECTION_METRICS.empty(), pl.DataFrame(schema=AGENT_SCHEMA),
+            HOUR,
+            AlertSettings(alerts=(alert,)),
+            COLLECTION_METRICS.empty(),
+            pl.DataFrame(schema=AGENT_SCHEMA),
             NONE_EARLIER,
-        )  # fmt: skip
+        )
 
 
 def test_a_halt_stands_until_it_is_acknowledged(data_directory: Path) -> None:

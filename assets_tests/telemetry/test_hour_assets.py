@@ -1,4 +1,6 @@
-"""The hour as Dagster runs it: from loaded tables to alerts, metrics with denominators, a privacy find, a report."""
+"""The hour as Dagster runs it: from loaded tables to alerts, metrics with denominators, a privacy find, a
+report.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,17 @@ ULID = "01ARZ3NDEKTSV4RRFFQ69G5FA"
 
 def event(number: int, **values: Any) -> dict[str, Any]:
     return {
-        "hour": HOUR.start, "event_id": f"{ULID}{number % 10}", "process": f"{ULID}V", "sequence": number,
-        "happened_at": HOUR.start, "synthetic": False, "task_id": f"task-{number}", "host": "h", "application": "a",
+        "hour": HOUR.start,
+        "event_id": f"{ULID}{number % 10}",
+        "process": f"{ULID}V",
+        "sequence": number,
+        "happened_at": HOUR.start,
+        "synthetic": False,
+        "task_id": f"task-{number}",
+        "host": "h",
+        "application": "a",
         "library": "1",
-    } | values  # fmt: skip
+    } | values
 
 
 def task(number: int, description: str) -> dict[str, Any]:
@@ -52,15 +61,35 @@ def report_event(number: int, **report: Any) -> dict[str, Any]:
 
 
 PROCESS = {
-    "hour": HOUR.start, "process": f"{ULID}V", "host": "h", "application": "a", "synthetic": False,
-    "first_sequence": 1, "last_sequence": 200, "emitted": 200, "loaded": 198, "duplicates": 0, "rejected": 0,
-    "waiting": 0, "gap": 2, "gap_ranges": "5-6", "clashes": 0, "broken_lines": 0, "unexplained_gap": 2,
-    "started_at": HOUR.start, "stopped": False,
-}  # fmt: skip
+    "hour": HOUR.start,
+    "process": f"{ULID}V",
+    "host": "h",
+    "application": "a",
+    "synthetic": False,
+    "first_sequence": 1,
+    "last_sequence": 200,
+    "emitted": 200,
+    "loaded": 198,
+    "duplicates": 0,
+    "rejected": 0,
+    "waiting": 0,
+    "gap": 2,
+    "gap_ranges": "5-6",
+    "clashes": 0,
+    "broken_lines": 0,
+    "unexplained_gap": 2,
+    "started_at": HOUR.start,
+    "stopped": False,
+}
 COUNT = {
-    "hour": HOUR.start, "minute": 3, "kind": "task_received", "synthetic": False, "loaded": 198, "duplicates": 2,
+    "hour": HOUR.start,
+    "minute": 3,
+    "kind": "task_received",
+    "synthetic": False,
+    "loaded": 198,
+    "duplicates": 2,
     "line_bytes": 1_000_000,
-}  # fmt: skip
+}
 
 
 def run(*keys: str, apply: bool = False) -> dg.ExecuteInProcessResult:
@@ -89,9 +118,13 @@ def test_an_hour_from_loaded_to_alerted(data_directory: Path) -> None:
         for n in range(60)
     ]
     deep = event(
-        1, agent="coder", message_count=0, language="python", code_before="def f(x):\n    return x\n",
+        1,
+        agent="coder",
+        message_count=0,
+        language="python",
+        code_before="def f(x):\n    return x\n",
         code_after="def f(x):\n    if x:\n        return x\n    return 0\n",
-    )  # fmt: skip
+    )
     reports = [
         report_event(
             1, emitted=100, written=100, mean_latency_us=20.0, max_latency_us=900.0, expected_tasks=64
@@ -101,9 +134,14 @@ def test_an_hour_from_loaded_to_alerted(data_directory: Path) -> None:
         ),
     ]
     load(
-        warehouse, points, tasks=[task(3, "Please write to jane.doe@example-mail.com about it"), task(4, "clean")],
-        recorder_processes=[PROCESS], event_counts=[COUNT], recorder_reports=reports, deep_analyses=[deep],
-    )  # fmt: skip
+        warehouse,
+        points,
+        tasks=[task(3, "Please write to jane.doe@example-mail.com about it"), task(4, "clean")],
+        recorder_processes=[PROCESS],
+        event_counts=[COUNT],
+        recorder_reports=reports,
+        deep_analyses=[deep],
+    )
     result = run(HOUR.key)
     assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
     for table in HOUR_TABLES:
@@ -111,13 +149,30 @@ def test_an_hour_from_loaded_to_alerted(data_directory: Path) -> None:
 
     metrics = warehouse.read_hour(COLLECTION_METRICS, HOUR).row(0, named=True)
     expected = {
-        "synthetic": False, "tasks_this_hour": 60, "tasks_today": 60, "tasks_total": 60, "events_this_hour": 198,
-        "duplicate_rate": 0.01, "privacy_violations": 1, "privacy_unscanned": 0, "task_types": 6,
-        "agents_covered": 2, "agent_coverage": 1.0, "tasks_counted": 64, "task_coverage": 60 / 64,
-        "events_emitted": 200, "events_missing": 2, "event_coverage": 0.99, "events_failed": 1,
-        "collection_latency_ms": 0.03, "collection_latency_max_ms": 0.9, "storage_megabytes_per_day": 24.0,
-        "validation_failure_rate": 3 / 201, "evaluation_coverage": 1.0, "standard": 60,
-    }  # fmt: skip
+        "synthetic": False,
+        "tasks_this_hour": 60,
+        "tasks_today": 60,
+        "tasks_total": 60,
+        "events_this_hour": 198,
+        "duplicate_rate": 0.01,
+        "privacy_violations": 1,
+        "privacy_unscanned": 0,
+        "task_types": 6,
+        "agents_covered": 2,
+        "agent_coverage": 1.0,
+        "tasks_counted": 64,
+        "task_coverage": 60 / 64,
+        "events_emitted": 200,
+        "events_missing": 2,
+        "event_coverage": 0.99,
+        "events_failed": 1,
+        "collection_latency_ms": 0.03,
+        "collection_latency_max_ms": 0.9,
+        "storage_megabytes_per_day": 24.0,
+        "validation_failure_rate": 3 / 201,
+        "evaluation_coverage": 1.0,
+        "standard": 60,
+    }
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     targets = {
         r["metric"]: r["met"]

@@ -25,9 +25,20 @@ from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
 
 AGENT_COLUMNS = [
-    "agent", "tasks", "success_rate", "success_lower", "success_upper", "quality", "latency_p50", "latency_p95",
-    "latency_p99", "tokens", "cost_usd", "tool_success_rate", "left_out",
-]  # fmt: skip
+    "agent",
+    "tasks",
+    "success_rate",
+    "success_lower",
+    "success_upper",
+    "quality",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "tokens",
+    "cost_usd",
+    "tool_success_rate",
+    "left_out",
+]
 
 
 @click.group()

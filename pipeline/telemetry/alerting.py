@@ -49,7 +49,9 @@ _EARLIER = """
 
 
 def check_conditions(alerts: Iterable[Alert]) -> None:
-    """Refuse a condition that names what there is not, or answers not true or false (``ConfigurationError``)."""
+    """Refuse a condition that names what there is not, or answers not true or false
+    (``ConfigurationError``).
+    """
     for alert in alerts:
         try:
             check_indicator(alert.condition, _schema(alert), what=_what(alert))

@@ -19,21 +19,50 @@ LARGEST_CODE = 400_000
 """Longest code that is parsed, in characters."""
 
 LANGUAGES = {
-    "python": "python", "py": "python", "python3": "python",
-    "javascript": "javascript", "js": "javascript", "jsx": "javascript", "node": "javascript",
-    "typescript": "typescript", "ts": "typescript", "tsx": "tsx",
-}  # fmt: skip
+    "python": "python",
+    "py": "python",
+    "python3": "python",
+    "javascript": "javascript",
+    "js": "javascript",
+    "jsx": "javascript",
+    "node": "javascript",
+    "typescript": "typescript",
+    "ts": "typescript",
+    "tsx": "tsx",
+}
 """Names that applications use, and the language each stands for."""
 
 FUNCTIONS = frozenset(
-    ["function_definition", "lambda", "function_declaration", "function_expression", "arrow_function",
-     "method_definition", "generator_function", "generator_function_declaration"]
-)  # fmt: skip
+    [
+        "function_definition",
+        "lambda",
+        "function_declaration",
+        "function_expression",
+        "arrow_function",
+        "method_definition",
+        "generator_function",
+        "generator_function_declaration",
+    ]
+)
 DECISIONS = frozenset(
-    ["if_statement", "elif_clause", "for_statement", "while_statement", "except_clause", "conditional_expression",
-     "boolean_operator", "if_clause", "for_in_clause", "case_clause", "for_in_statement", "do_statement",
-     "switch_case", "catch_clause", "ternary_expression"]
-)  # fmt: skip
+    [
+        "if_statement",
+        "elif_clause",
+        "for_statement",
+        "while_statement",
+        "except_clause",
+        "conditional_expression",
+        "boolean_operator",
+        "if_clause",
+        "for_in_clause",
+        "case_clause",
+        "for_in_statement",
+        "do_statement",
+        "switch_case",
+        "catch_clause",
+        "ternary_expression",
+    ]
+)
 """Nodes at which the flow of control divides (McCabe 1976), in Python, JavaScript and TypeScript."""
 
 SHORT_CIRCUITS = frozenset(["&&", "||", "??"])
@@ -41,7 +70,9 @@ SHORT_CIRCUITS = frozenset(["&&", "||", "??"])
 
 @dataclass(frozen=True)
 class Measured:
-    """One text's tree: named nodes, depth, McCabe's number summed over functions, functions, unparsable places."""
+    """One text's tree: named nodes, depth, McCabe's number summed over functions, functions, unparsable
+    places.
+    """
 
     nodes: int
     depth: int
@@ -78,7 +109,9 @@ def measure_code(code: str, language: str) -> Measured:
 
 
 def similarity(before: Measured, after: Measured) -> float:
-    """Dice's coefficient of the two trees' parent-child paths, leaves with their text: 1 for equal trees, 0 apart."""
+    """Dice's coefficient of the two trees' parent-child paths, leaves with their text: 1 for equal trees, 0
+    apart.
+    """
     total = before.paths.total() + after.paths.total()
     return 2 * (before.paths & after.paths).total() / total if total else 1.0
 

@@ -41,7 +41,9 @@ def standing_halts(directory: Path | None = None) -> list[dict[str, Any]]:
 
 
 def halt(alert_id: str, name: str, hour: str, directory: Path | None = None) -> None:
-    """Let recorders drop text and exports refuse because of this alert; the same alert again changes nothing."""
+    """Let recorders drop text and exports refuse because of this alert; the same alert again changes
+    nothing.
+    """
     halts = standing_halts(directory)
     if all(standing.get("alert_id") != alert_id for standing in halts):
         since = now().isoformat()

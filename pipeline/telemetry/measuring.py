@@ -53,7 +53,8 @@ _TASKS_SINCE = """
 """
 _AGENTS = """
     SELECT DISTINCT agent FROM telemetry.agent_stats
-    WHERE grain = 'agent' AND hour > $since AND hour <= $hour AND synthetic = $synthetic AND agent <> '(unknown)'
+    WHERE grain = 'agent' AND hour > $since AND hour <= $hour AND synthetic = $synthetic
+        AND agent <> '(unknown)'
     ORDER BY agent
 """
 
@@ -93,9 +94,16 @@ def compare_with_targets(metrics: pl.DataFrame, targets: Targets) -> pl.DataFram
             reached = value is not None and (value >= target if comparison == "at least" else value <= target)
             met = None if value is None else reached
             rows.append(
-                {"hour": measured["hour"], "synthetic": measured["synthetic"], "metric": metric, "value": value,
-                 "comparison": comparison, "target": target, "met": met}
-            )  # fmt: skip
+                {
+                    "hour": measured["hour"],
+                    "synthetic": measured["synthetic"],
+                    "metric": metric,
+                    "value": value,
+                    "comparison": comparison,
+                    "target": target,
+                    "met": met,
+                }
+            )
     return METRIC_TARGETS.frame(rows)
 
 

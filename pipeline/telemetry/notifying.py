@@ -81,7 +81,7 @@ def acknowledge(warehouse: Warehouse, alert_id: str, person: str, remark: str) -
     """
     if alert_id not in warehouse.read_all(ALERTS)["alert_id"].to_list():
         raise InputError(
-            f"Acknowledging {alert_id[:40]!r}: there is no such alert; `pipeline alerts list` shows their ids."
+            f"Acknowledging {alert_id[:40]!r}: there is no such alert; see `pipeline alerts list`."
         )
     remember(warehouse, [_answer(alert_id, "acknowledged", person, remark)])
     return lift(alert_id)

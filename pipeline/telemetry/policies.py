@@ -37,7 +37,8 @@ SMALLEST_LOG = 30
 CONTEXT = ["task_type", "complexity"]
 
 _LOG = f"""
-    SELECT task_id, coalesce(task_type, '{UNKNOWN}') AS task_type, coalesce(complexity, '{UNKNOWN}') AS complexity,
+    SELECT task_id, coalesce(task_type, '{UNKNOWN}') AS task_type,
+        coalesce(complexity, '{UNKNOWN}') AS complexity,
         selected_agent AS agent, propensity, %s AS reward
     FROM telemetry.data_points
     WHERE hour >= $start AND hour <= $end AND synthetic = $synthetic AND selected_agent IS NOT NULL
@@ -106,14 +107,15 @@ def load_policy(place: Path) -> Policy:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(
-            f"Reading {place.name}: {field}: {first['msg'].removeprefix('Value error, ')}; correct the policy."
+            f"Reading {place.name}: {field}: {first['msg'].removeprefix('Value error, ')}; "
+            "correct the policy."
         ) from error
 
 
 def read_log(
     connection: duckdb.DuckDBPyConnection, start: Hour, end: Hour, *, reward: str, synthetic: bool
 ) -> pl.DataFrame:
-    """Logged decisions: ``task_id, task_type, complexity, agent, propensity, reward``; nulls where unknown."""
+    """Logged decisions: ``task_id, task_type, complexity, agent, propensity, reward``."""
     values = {"start": start.start, "end": end.start, "synthetic": synthetic}
     return connection.execute(_LOG % _REWARDS[reward], values).pl()
 
@@ -165,8 +167,8 @@ def probabilities(policy: Policy, log: pl.DataFrame, arms: pl.DataFrame) -> pl.D
     )
     if known["mean"].null_count() == known.height:
         raise InputError(
-            "Judging the policy: it needs the mean rewards of routing_arms from before the log begins, and there "
-            "are none; take a shorter log with --days, or materialise earlier hours."
+            "Judging the policy: it needs the mean rewards of routing_arms from before the log begins, and "
+            "there are none; take a shorter log with --days, or materialise earlier hours."
         )
     # An arm that was never pulled before is taken to be as good as the average one.
     known = known.with_columns(pl.col("mean").fill_null(known["mean"].mean()))

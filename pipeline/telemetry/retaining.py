@@ -94,8 +94,8 @@ def _move(warehouse: Warehouse, table: Table, hour: Hour, place: Path) -> None:
     written = pl.scan_parquet(partial).select(pl.len()).collect().item()
     if written != rows.height:
         raise WarehouseError(
-            f"Moving {hour} of {table.name} to {place.name}: {rows.height} rows were written and {written} read "
-            "back; nothing was removed, look at the disk and try again."
+            f"Moving {hour} of {table.name} to {place.name}: {rows.height} rows were written and {written} "
+            "read back; nothing was removed, look at the disk and try again."
         )
     partial.replace(place)
     with warehouse.writing() as connection:
@@ -114,7 +114,7 @@ def _warm_hours(folder: Path, table: Table) -> list[Hour]:
     return sorted(Hour.parse(f"{file.stem}:00") for file in files)
 
 
-def _step(
+def _step(  # noqa: PLR0917 - the columns in their order
     hour: Hour, table: Table, kept: datetime, step: str, rows: int | None, file: str | None
 ) -> dict[str, Any]:
     return {

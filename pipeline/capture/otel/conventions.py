@@ -54,7 +54,8 @@ OPERATIONS: dict[str, Operation] = {
     "embeddings": "embedding", "embedding": "embedding", "retriever": "retrieval", "retrieval": "retrieval",
     "reranker": "retrieval", "chain": "step", "task": "step", "guardrail": "step", "evaluator": "step",
 }  # fmt: skip
-"""``gen_ai.operation.name``, ``openinference.span.kind``, ``traceloop.span.kind`` and ``llm.request.type``."""
+"""``gen_ai.operation.name``, ``openinference.span.kind``, ``traceloop.span.kind`` and ``llm.request.type``.
+"""
 
 OPERATION_NAMES = (
     "gen_ai.operation.name",

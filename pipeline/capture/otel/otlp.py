@@ -94,7 +94,8 @@ def _parse_json(body: bytes, request: Any) -> None:
         json_format.ParseDict(_with_base64_ids(document), request, ignore_unknown_fields=True)
     except (ValueError, RecursionError, json_format.ParseError, TypeError, AttributeError) as error:
         raise InputError(
-            f"Reading spans: the body is no OTLP trace request in JSON ({type(error).__name__}); check the exporter."
+            f"Reading spans: the body is no OTLP trace request in JSON ({type(error).__name__}); "
+            "check the exporter."
         ) from error
 
 

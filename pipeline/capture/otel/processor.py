@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class SpoolSpanProcessor(SpanProcessor):
-    """Keeps finished spans until their local root ends, then writes them durably; never raises into the caller."""
+    """Keeps finished spans until their local root ends, then writes them durably; never raises into the
+    caller.
+    """
 
     def __init__(self, writer: SpanWriter, *, max_waiting: int = 2_000) -> None:
         self._writer, self._max_waiting = writer, max_waiting

@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of the intake: spans a second (with a burst of ten seconds), requests at a time, bytes of a request."""
+    """Bounds of the intake: spans a second (with a burst of ten seconds), requests at a time, bytes of a
+    request.
+    """
 
     spans_per_second: float = 10_000
     requests_at_once: int = 32

@@ -17,7 +17,9 @@ Operation = Literal["agent", "tool", "model", "embedding", "retrieval", "step", 
 
 @dataclass(frozen=True)
 class Span:
-    """A finished span: ids in lower-case hexadecimal, times in nanoseconds since 1970 UTC, plain attribute values."""
+    """A finished span: ids in lower-case hexadecimal, times in nanoseconds since 1970 UTC, plain attribute
+    values.
+    """
 
     trace_id: str
     span_id: str
@@ -34,7 +36,7 @@ class Span:
 
 
 class SpanEnded(Body, frozen=True, kw_only=True):
-    """A span as it was sent, with what its attributes mean; ``attributes`` and ``events`` hold all of them."""
+    """A span as it was sent, with what its attributes mean; ``attributes`` and ``events`` hold them all."""
 
     text_fields: ClassVar[tuple[str, ...]] = ("attributes", "events", "input", "output", "status_message")
 

@@ -161,7 +161,9 @@ def _execution(
 
 
 def _execution_of(span: Span, meanings: Meanings, by_id: Known) -> str | None:
-    """The nearest span upwards, itself included, that is an execution; none where the batch does not hold it."""
+    """The nearest span upwards, itself included, that is an execution; none where the batch does not hold
+    it.
+    """
     seen: Span | None = span
     for _ in range(len(by_id) + 1):
         if seen is None:

@@ -110,9 +110,12 @@ class SpanWriter:
         self._tally: dict[str, int] = dict.fromkeys(("emitted", "redacted", "quarantined", "dropped_text"), 0)
         self._since = time.time_ns()
         started = RecorderStarted(
-            host=self._provenance.host, pid=os.getpid(), library=__version__, python=platform.python_version(),
+            host=self._provenance.host,
+            pid=os.getpid(),
+            library=__version__,
+            python=platform.python_version(),
             application=application,
-        )  # fmt: skip
+        )
         with self._lock:
             self._append([self._own("recorder_started", started)])
 
@@ -224,10 +227,15 @@ class SpanWriter:
     def _report(self, kind: type[RecorderReport]) -> RecorderReport:
         counted = self._tally
         return kind(
-            since=self._since, until=time.time_ns(), emitted=counted["emitted"], written=counted["emitted"],
-            redacted=counted["redacted"], quarantined=counted["quarantined"],
-            dropped_text=counted["dropped_text"], last_sequence=self._sequence,
-        )  # fmt: skip
+            since=self._since,
+            until=time.time_ns(),
+            emitted=counted["emitted"],
+            written=counted["emitted"],
+            redacted=counted["redacted"],
+            quarantined=counted["quarantined"],
+            dropped_text=counted["dropped_text"],
+            last_sequence=self._sequence,
+        )
 
 
 def _sync_directory(directory: Path) -> None:
