@@ -14,9 +14,11 @@ from pipeline.capture.spool import spool_directories
 from pipeline.hours import FIRST_HOUR, Hour, now
 from pipeline.settings.alerts import load_alerts
 from pipeline.settings.telemetry import load_telemetry
+from pipeline.telemetry.aggregate_tables import HOUR_TABLES
 from pipeline.telemetry.archive import default_archive
 from pipeline.telemetry.notifying import send_due
 from pipeline.telemetry.staleness import stale_hours
+from pipeline.warehouse.assets import asset_key
 from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
 
@@ -113,6 +115,29 @@ def alert_deliveries(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"{delivered} alert(s) delivered, {failed} to be tried again.")
 
 
-JOBS = (main_job, telemetry_job)
+HOUR_JOB = "telemetry_hour"
+
+hour_job = dg.define_asset_job(
+    HOUR_JOB,
+    selection=dg.AssetSelection.assets(*(asset_key(table) for table in HOUR_TABLES)),
+    description="Statistics, metrics and alerts of an hour from the tables as they stand, without loading.",
+)
+
+
+@dg.run_failure_sensor(
+    monitored_jobs=[telemetry_job],
+    request_job=hour_job,
+    description="An hour whose loading failed, because events are missing for one, is measured all the same: "
+    "the alert that says so must not be stopped by what it tells of.",
+)
+def failed_hours(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """One run of the hour's job per failed run of an hour."""
+    key = context.dagster_run.tags.get("dagster/partition")
+    if key is None:
+        return dg.SkipReason("The failed run was of a range; materialise its hours one by one.")
+    return dg.RunRequest(run_key=context.dagster_run.run_id, partition_key=key)
+
+
+JOBS = (main_job, telemetry_job, hour_job)
 SCHEDULES = (hourly_main, hourly_telemetry)
-SENSORS = (late_events, alert_deliveries)
+SENSORS = (late_events, alert_deliveries, failed_hours)

@@ -19,6 +19,7 @@ from pipeline.telemetry.aggregate_tables import (
     CODE_METRICS,
     COLLECTION_METRICS,
     FLAGGED_POINTS,
+    HOUR_TABLES,
     METRIC_TARGETS,
     RETENTION_STEPS,
     ROUTING_ARMS,
@@ -37,11 +38,13 @@ from pipeline.telemetry.tables import (
     DEEP_ANALYSES,
     EVENT_COUNTS,
     EVENT_TABLES,
+    LOADED_TABLES,
     RECORDER_PROCESSES,
     REJECTED_EVENTS,
 )
 from pipeline.telemetry.trending import compare_agents
 from pipeline.warehouse.assets import Check, Computed, Finding, Output, Step, preview, table_assets
+from pipeline.warehouse.statements import ensure_table
 
 log = logging.getLogger("pipeline.alerts")
 
@@ -50,6 +53,10 @@ ERRORS = ("error", "critical")
 
 def _flagged_points(step: Step) -> list[Computed]:
     step.read(EVENT_COUNTS)  # refuses, with a sentence, an hour that was never loaded
+    with step.warehouse.writing() as connection:
+        # Where a gap stopped the loader there may be no data points yet; the hour is measured all the same.
+        for table in (*LOADED_TABLES, *HOUR_TABLES):
+            ensure_table(connection, table)
     with step.warehouse.reading() as connection:
         return [Computed(flag_points(connection, step.hour, load_telemetry().cleaning))]
 
