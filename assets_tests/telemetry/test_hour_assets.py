@@ -19,6 +19,7 @@ from pipeline.cli.alerts import alerts as alerts_command
 from pipeline.cli.telemetry import telemetry as telemetry_command
 from pipeline.hours import Hour
 from pipeline.privacy.tables import FINDINGS
+from pipeline.schedules import alert_deliveries
 from pipeline.telemetry.aggregate_tables import (
     AGENT_STATS,
     ALERTS,
@@ -270,3 +271,38 @@ def test_retention_shows_first_and_moves_when_told(data_directory: Path) -> None
     assert run(later.key, apply=True).success
     assert not (data_directory / warm_file(DATA_POINTS, old)).exists()
     assert warehouse.newest_hour(AGENT_STATS) is not None
+
+
+def test_a_policy_is_judged_from_the_command_line(data_directory: Path, tmp_path: Path) -> None:
+    warehouse = warehouse_in(data_directory)
+    rows = [
+        point(
+            n,
+            selected_agent=["coder", "writer"][n % 2],
+            overall_score=[0.9, 0.3][n % 2] + 0.01 * (n % 5),
+        )
+        for n in range(200)
+    ]
+    load(warehouse, rows)
+    assert run(HOUR.key).success
+    policy = tmp_path / "always.yaml"
+    policy.write_text("kind: always\nagent: coder\n")
+    done = CliRunner().invoke(telemetry_command, ["evaluate-policy", str(policy), "--json"])
+    assert done.exit_code == 0, done.output
+    found = {row["estimator"]: row for row in json.loads(done.output)}
+    assert found["logged"]["value"] == pytest.approx(0.62)
+    assert found["dr"]["value"] == pytest.approx(0.92, abs=0.02)
+    assert found["snips"]["effective_sample_size"] == pytest.approx(100)
+    policy.write_text("kind: always\nagent: stranger\n")
+    refused = CliRunner().invoke(telemetry_command, ["evaluate-policy", str(policy)])
+    assert "never tried" in str(refused.exception)
+
+
+def test_the_sensor_posts_what_is_due_and_starts_no_run(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIPELINE_ALERT_WEBHOOK", raising=False)
+    with dg.DagsterInstance.ephemeral() as instance:
+        answer = alert_deliveries(dg.build_sensor_context(instance=instance))
+    assert isinstance(answer, dg.SkipReason)
+    assert "0 alert(s) delivered" in (answer.skip_message or "")
