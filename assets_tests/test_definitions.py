@@ -18,10 +18,12 @@ from pipeline.hours import Hour
 from pipeline.schedules import FETCH_STEP, MAIN_JOB, hourly_main, main_run_config
 from pipeline.sources.tables import BENCHMARK_SCORES, SOURCE_FETCHES, STATIC_MODELS
 from pipeline.sources.tables import TABLES as SOURCES_TABLES
+from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
 from pipeline.warehouse.assets import HOURS, MODEL_CHECK, asset_key
 from pipeline.warehouse.store import Warehouse
 
 ASSET_TABLES = (*SOURCES_TABLES, *CAPABILITY_TABLES)
+ALL_TABLES = (*ASSET_TABLES, *TELEMETRY_TABLES)
 HOUR = Hour.parse("2026-11-20-10:00")
 
 
@@ -53,7 +55,7 @@ def stored(data_directory: Path) -> Warehouse:
 
 def test_every_table_is_an_asset_that_describes_itself() -> None:
     specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
-    for table in ASSET_TABLES:
+    for table in ALL_TABLES:
         spec = specs[asset_key(table)]
         assert spec.description
         assert spec.owners == ["team:pipeline"]
@@ -73,7 +75,7 @@ def test_every_table_has_the_blocking_check_of_its_model() -> None:
         if isinstance(asset, dg.AssetsDefinition)
         for spec in asset.check_specs
     }
-    for table in ASSET_TABLES:
+    for table in ALL_TABLES:
         assert checks[asset_key(table), MODEL_CHECK].blocking
 
 

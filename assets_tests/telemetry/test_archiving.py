@@ -19,7 +19,7 @@ from pipeline.errors import InputError
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import EVENT_SCHEMA, Archive
 from pipeline.telemetry.places import LOADED_MARK, hour_folder
-from pipeline.telemetry.projecting import table_rows
+from pipeline.telemetry.projecting import reports, table_rows
 from pipeline.telemetry.summaries import event_counts, event_segments, rejected_events
 
 AT = HOUR.start + timedelta(minutes=5)
@@ -213,7 +213,8 @@ with place.open("ab", buffering=0) as handle:
     fcntl.flock(handle, fcntl.LOCK_EX)
     print("ready", flush=True)
     while True:
-        line = line_of(emitter.event("task_received", "t", HOUR.start + timedelta(minutes=1), {"task_type": "x"}))
+        at = HOUR.start + timedelta(minutes=1)
+        line = line_of(emitter.event("task_received", "t", at, {"task_type": "x"}))
         handle.write(line[:40])
         handle.write(line[40:])
 """
@@ -267,3 +268,15 @@ def test_rows_of_each_kind_fit_their_tables(tmp_path: Path) -> None:
     call = table_rows(archive, "tool_called", HOUR)
     assert call.select("outcome", "arguments").rows() == [("success", '{"pattern":"x"}')]
     assert call["happened_at"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_what_recorders_say_of_themselves_has_a_table(tmp_path: Path) -> None:
+    emitter, archive, spool = Emitter(), archive_in(tmp_path), tmp_path / "spool"
+    body = {"host": "host-1", "pid": 7, "library": "0.0", "python": "3.11"}
+    started = emitter.event("recorder_started", emitter.process, AT, body)
+    stopped = emitter.event("recorder_stopped", emitter.process, AT, {"emitted": 2, "written": 2})
+    emitter.write(spool, started, stopped)
+    taken(archive, spool)
+    rows = reports(archive, HOUR)
+    assert rows["kind"].to_list() == ["recorder_started", "recorder_stopped"]
+    assert rows["report"].to_list()[1] == '{"emitted":2,"written":2}'

@@ -1,4 +1,4 @@
-"""Hours loaded by Dagster: replay, gaps that block, a busy warehouse, a loader that is killed, late events."""
+"""Hours loaded by Dagster: replay, gaps that block, a busy warehouse, a killed loader, late events."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import click
 
 from pipeline.cli.printing import format_options, print_frame
 from pipeline.errors import PipelineError
-from pipeline.privacy.inputs import FORMATS, Numbered, open_source, read_records, write_records
+from pipeline.privacy.inputs import FORMATS, Numbered, open_source, read_records
+from pipeline.privacy.outputs import write_records
 
 if TYPE_CHECKING:
     from pipeline.privacy.acting import Redactor
@@ -135,8 +136,7 @@ def redact(  # noqa: PLR0917
         _passed(redactor, read_records(source), found, kept_apart), source.format, output, source.name
     )
     if quarantined is not None:
-        lines = [json.dumps({"record": number, "reason": reason}) + "\n" for number, reason in kept_apart]
-        Path(quarantined).write_text("".join(lines), encoding="utf-8")
+        _list_quarantined(kept_apart, Path(quarantined))
     if store:
         _keep(found, surface, source.name)
     click.echo(
@@ -190,6 +190,11 @@ def evaluate(labelled: str, plot: str | None, form: str | None) -> None:
         shares = {"recall": frame["recall"].to_list(), "precision": frame["precision"].to_list()}
         Path(plot).write_bytes(grouped_bars("Recall and precision per type", frame["type"].to_list(), shares))
     print_frame(frame, form, title="Recall and precision per type")
+
+
+def _list_quarantined(kept_apart: list[tuple[int, str]], path: Path) -> None:
+    lines = [json.dumps({"record": number, "reason": reason}) + "\n" for number, reason in kept_apart]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _passed(

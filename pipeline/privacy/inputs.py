@@ -1,7 +1,7 @@
-"""Records from and to files: text, JSON, JSONL, CSV and Parquet.
+"""Records from files: text, JSON, JSONL, CSV and Parquet.
 
 What belongs here: one record after another, in bounded memory where the format allows it. What does not:
-looking at records.
+looking at records, and writing them (``outputs``).
 
 In a text every line is a record, numbered by line from 0; a private key block of several lines is one
 record, numbered by its first. A file's ending names its format; on ``-`` and elsewhere a first line that is a
@@ -11,7 +11,6 @@ JSON object means JSONL.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import sys
@@ -22,6 +21,12 @@ from typing import IO, Any, NamedTuple
 from pipeline.errors import InputError
 
 FORMATS = ("text", "jsonl", "json", "csv", "parquet")
+BATCH_ROWS = 1024
+"""Rows of a Parquet file that are held at a time."""
+
+LARGEST_JSON = 256_000_000
+"""Largest JSON document that is read, in bytes; other formats are read piece by piece."""
+
 LONGEST_BLOCK = 400
 """Lines after which a key block without an end is given up and its lines are records again."""
 
@@ -153,6 +158,12 @@ def _jsonl(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
 
 def _json(source: Source) -> Iterator[Numbered]:
     assert source.path is not None
+    size = source.path.stat().st_size
+    if size > LARGEST_JSON:
+        raise InputError(
+            f"Reading {source.name}: it holds {size:,} bytes, and a JSON document is read whole up to {LARGEST_JSON:,}; "
+            "write it as JSONL, a record a line, or pass --format text."
+        )
     try:
         document = json.loads(source.path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -180,71 +191,18 @@ def _delimiter(source: Source) -> str:
 
 def _parquet(source: Source) -> Iterator[Numbered]:
     import polars as pl
+    import pyarrow
+    import pyarrow.parquet
 
+    number = 0
     try:
-        frame = pl.read_parquet(source.path or "")
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with pyarrow.parquet.ParquetFile(str(source.path)) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                frame = pl.DataFrame(pl.from_arrow(batch))
+                for row in frame.iter_rows(named=True):
+                    yield Numbered(number, row)
+                    number += 1
+    except (pyarrow.ArrowException, pl.exceptions.PolarsError, OSError) as error:
         raise InputError(
-            f"Reading {source.name}: it is no Parquet file ({type(error).__name__}); check it."
+            f"Reading {source.name}: from record {number} on it is no Parquet file ({type(error).__name__}); check it."
         ) from error
-    yield from (Numbered(number, row) for number, row in enumerate(frame.iter_rows(named=True)))
-
-
-def write_records(records: Iterable[Numbered], form: str, target: str, name: str = "") -> int:
-    """Write records in ``form`` to a file or ``-``; how many were written."""
-    if form == "parquet":
-        return _write_parquet(records, target)
-    if target == "-":
-        return _write_text(records, form, sys.stdout, name)
-    with Path(target).open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
-        return _write_text(records, form, file, name)
-
-
-def _write_text(records: Iterable[Numbered], form: str, file: IO[str], name: str) -> int:
-    count = 0
-    writer: csv.DictWriter[str] | None = None
-    held: list[Any] = []
-    for item in records:
-        count += 1
-        if form == "text":
-            file.write(str(item.record) + item.ending)
-        elif form == "jsonl":
-            file.write(json.dumps(item.record, ensure_ascii=False, default=str) + "\n")
-        elif form == "json":
-            held.append(item.record)
-        else:
-            if writer is None:
-                delimiter = "\t" if name.lower().endswith(".tsv") else ","
-                writer = csv.DictWriter(
-                    file, list(item.record), extrasaction="ignore", delimiter=delimiter, lineterminator="\n"
-                )
-                writer.writeheader()
-            writer.writerow(item.record)
-    if form == "json":
-        file.write(json.dumps(held, ensure_ascii=False, default=str) + "\n")
-    return count
-
-
-def _write_parquet(records: Iterable[Numbered], target: str) -> int:
-    import polars as pl
-
-    rows = [item.record for item in records]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    frame = pl.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
-    if target == "-":
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer)
-        sys.stdout.buffer.write(buffer.getvalue())
-    else:
-        frame.write_parquet(target)
-    return len(rows)
-
-
-def _column(name: str, values: list[Any]) -> Any:
-    """A column of one type: where a number became a placeholder, all become text."""
-    import polars as pl
-
-    kinds = {type(value) for value in values if value is not None}
-    if str in kinds and len(kinds) > 1:
-        values = [value if value is None or isinstance(value, str) else str(value) for value in values]
-    return pl.Series(name, values, strict=False)

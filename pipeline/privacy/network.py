@@ -40,15 +40,53 @@ def find_ipv4(text: str, start: int, end: int) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "IP_ADDRESS", "ipv4", 64)
 
 
+_SUFFIX_STARTS = ("-", "+")
+_VERSION_ENDS = (
+    "ion",
+    "ons",
+    "ver",
+    "ers",
+    "ase",
+    "sed",
+    "ild",
+    "are",
+    "ter",
+    "use",
+    "ure",
+    "ble",
+    " to",
+    "sdk",
+    "uda",
+)
+
+
+def _may_name_version(context: str) -> bool:
+    """A cheap test that fails where ``_VERSION`` cannot match: thousands of addresses in a row pay only this."""
+    if context.endswith(("v", "v ", "v.")) or "pip install" in context:
+        return True
+    left = context.rstrip(" \t\n:=\"'(v")
+    return (
+        left.endswith(_VERSION_ENDS)
+        or context.rstrip(" \t\n:\"'(v").endswith(("=", "<", ">", "^", "~", "§"))
+        or left.endswith("re")
+    )
+
+
 def _is_version(text: str, match: re.Match[str]) -> bool:
     context = before(text, match.start(), 24)
-    octets = [int(part) for part in match.group().split(".")]
-    if _VERSION.search(context) or _SUFFIX.match(text, match.end()):
+    if (_may_name_version(context) and _VERSION.search(context)) or (
+        text[match.end() : match.end() + 1] in _SUFFIX_STARTS and _SUFFIX.match(text, match.end())
+    ):
         return True
-    if _PRODUCT.search(context):
+    if context.endswith("/") and _PRODUCT.search(context):
+        octets = _octets(match)
         return not (octets[0] >= 100 or octets[0] == 10) or max(octets[1:]) < 10
     line_start = match.start() == 0 or text[match.start() - 1] == "\n"
-    return line_start and max(octets) < 20 and _HEADING.match(text, match.end()) is not None
+    return line_start and max(_octets(match)) < 20 and _HEADING.match(text, match.end()) is not None
+
+
+def _octets(match: re.Match[str]) -> list[int]:
+    return [int(part) for part in match.group().split(".")]
 
 
 _IPV6 = lazy(
@@ -129,11 +167,11 @@ def _token_like(value: str) -> bool:
 
 
 RULES = (
-    Rule("ipv4", (r"[^0-9A-Za-z_.][0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",), find_ipv4),
+    Rule("ipv4", (r"[^0-9A-Za-z_.][0-9]+\.[0-9]+\.[0-9]+\.[0-9]",), find_ipv4),
     Rule(
         "ipv6",
         (
-            r"(?i):[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]",
+            r"[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]",
             r"(?i)[^g-z_][0-9a-f]::",
             r"(?i)[^0-9a-z_:.]::[0-9a-f]",
         ),

@@ -13,10 +13,13 @@ from pipeline.privacy.checksums import luhn, mod97
 from pipeline.privacy.found import Rule, Span, before
 from pipeline.privacy.lazily import lazy
 
-_CARD = lazy(r"(?<![0-9])[2-6][0-9OoIl|]{3}(?:[ \-._]?[0-9OoIl|]){8,15}")
-_CARD_GROUPED = lazy(r"(?<![0-9])[2-6](?:[ \-._][0-9]){12,18}(?![0-9])")
-_LOOK_ALIKE_DIGITS = str.maketrans("OoIl|", "00111", " -._")
-_SEPARATOR = lazy(r"[ \-._]")
+# The look behind comes second: a first character of a few lets the expression skip ahead fast.
+_CARD = lazy(
+    r"[2-6](?<![0-9].)[0-9OoIl|]{3}(?:(?:[ \-._]{1,2}|[ ]?\r?\n[ ]?|[ ]?[\-][ ])?[0-9OoIl|]){8,15}", re.DOTALL
+)
+_CARD_GROUPED = lazy(r"[2-6](?<![0-9].)(?:[ \-._][0-9]){12,18}(?![0-9])", re.DOTALL)
+_LOOK_ALIKE_DIGITS = str.maketrans("OoIl|", "00111", " -._\r\n")
+_GROUP = lazy(r"[0-9OoIl|]+")
 _CARD_LENGTHS = (16, 15, 14, 19, 13, 18, 17)
 
 
@@ -53,13 +56,11 @@ def _card_size(found: str, goes_on: bool) -> int:
     digits = found.translate(_LOOK_ALIKE_DIGITS)
     if not _issuer(digits) or (not digits.isdigit()) or len(digits) - sum(map(found.count, "OoIl|")) < 10:
         return 0
-    inside, count = 0, 0
+    count = 0
     ends: dict[int, int] = {}
-    for group in _SEPARATOR.split(found):
-        inside += len(group)
-        count += len(group)
-        ends[count] = inside
-        inside += 1
+    for group in _GROUP.finditer(found):
+        count += len(group.group())
+        ends[count] = group.end()
     if goes_on:
         del ends[count]
     for length in _CARD_LENGTHS:
@@ -95,7 +96,10 @@ IBAN_LENGTHS = {
 """Characters of an IBAN by country."""
 
 _NO_SEPARATORS = str.maketrans("", "", " -._")
-_IBAN = lazy(r"(?:(?<![A-Za-z0-9])|(?<=IBAN))[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \-._]{0,1}[A-Za-z0-9]){11,30}")
+_IBAN = lazy(
+    r"[A-Ya-y](?:(?<![A-Za-z0-9].)|(?<=IBAN.))[A-Za-z][ \-]?[0-9]{2}(?:[ \-._]{0,2}[A-Za-z0-9]){11,30}",
+    re.DOTALL,
+)
 
 
 def find_ibans(text: str, start: int, end: int) -> Iterator[Span]:
@@ -161,7 +165,11 @@ def _in_series(text: str, match: re.Match[str]) -> bool:
 RULES = (
     Rule(
         "card",
-        (r"[^0-9a-zA-Z_.][2-6][0-9OoIl|]{3}[0-9OoIl| \-._]{8}[0-9OoIl|]", r"[^0-9][2-6]([ \-._][0-9]){12}"),
+        (
+            r"[^0-9a-zA-Z_.][2-6][0-9]{3}[0-9OoIl| \-._\r\n]{8}[0-9OoIl|]",
+            r"[^0-9a-zA-Z_.][2-6][0-9OoIl|]{3}[ \-.][0-9OoIl|]{4}[ \-.][0-9OoIl|]{4}",
+            r"[^0-9][2-6]([ \-._][0-9]){12}",
+        ),
         find_cards,
     ),
     Rule(

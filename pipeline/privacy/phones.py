@@ -7,45 +7,12 @@ matched here.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from pipeline.privacy.found import Rule, Span, before
 from pipeline.privacy.lazily import lazy
-
-REGIONS = (
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "IN",
-    "AU",
-    "NL",
-    "BR",
-    "MX",
-    "JP",
-    "CN",
-    "KR",
-    "RU",
-    "PL",
-    "SE",
-    "CH",
-    "AT",
-    "BE",
-    "PT",
-    "IE",
-    "NZ",
-    "ZA",
-    "NO",
-    "DK",
-    "FI",
-    "SG",
-)
-"""Regions whose national spellings are known (ISO 3166-1)."""
+from pipeline.privacy.phone_plans import COUNTRY_CODES, national_numbers
 
 MOST_QUESTIONS = 40
 """Doubtful numbers looked up in one stretch of text, at 20 us each; further ones count as numbers."""
@@ -54,225 +21,6 @@ _CANDIDATE = lazy(
     r"(?<![0-9A-Za-z_])(?<![0-9][.,\-/])(?:\+[ ]?|\b00)?\(?[0-9](?:[ \t()\-./]{0,3}[0-9]){6,16}"
     r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|#)[ ]?[0-9]{1,6})?(?![0-9A-Za-z_])",
     re.IGNORECASE,
-)
-_COUNTRY_CODES = frozenset(
-    [
-        "1",
-        "7",
-        "20",
-        "27",
-        "30",
-        "31",
-        "32",
-        "33",
-        "34",
-        "36",
-        "39",
-        "40",
-        "41",
-        "43",
-        "44",
-        "45",
-        "46",
-        "47",
-        "48",
-        "49",
-        "51",
-        "52",
-        "53",
-        "54",
-        "55",
-        "56",
-        "57",
-        "58",
-        "60",
-        "61",
-        "62",
-        "63",
-        "64",
-        "65",
-        "66",
-        "81",
-        "82",
-        "84",
-        "86",
-        "90",
-        "91",
-        "92",
-        "93",
-        "94",
-        "95",
-        "98",
-        "211",
-        "212",
-        "213",
-        "216",
-        "218",
-        "220",
-        "221",
-        "222",
-        "223",
-        "224",
-        "225",
-        "226",
-        "227",
-        "228",
-        "229",
-        "230",
-        "231",
-        "232",
-        "233",
-        "234",
-        "235",
-        "236",
-        "237",
-        "238",
-        "239",
-        "240",
-        "241",
-        "242",
-        "243",
-        "244",
-        "245",
-        "246",
-        "248",
-        "249",
-        "250",
-        "251",
-        "252",
-        "253",
-        "254",
-        "255",
-        "256",
-        "257",
-        "258",
-        "260",
-        "261",
-        "262",
-        "263",
-        "264",
-        "265",
-        "266",
-        "267",
-        "268",
-        "269",
-        "290",
-        "291",
-        "297",
-        "298",
-        "299",
-        "350",
-        "351",
-        "352",
-        "353",
-        "354",
-        "355",
-        "356",
-        "357",
-        "358",
-        "359",
-        "370",
-        "371",
-        "372",
-        "373",
-        "374",
-        "375",
-        "376",
-        "377",
-        "378",
-        "379",
-        "380",
-        "381",
-        "382",
-        "383",
-        "385",
-        "386",
-        "387",
-        "389",
-        "420",
-        "421",
-        "423",
-        "500",
-        "501",
-        "502",
-        "503",
-        "504",
-        "505",
-        "506",
-        "507",
-        "508",
-        "509",
-        "590",
-        "591",
-        "592",
-        "593",
-        "594",
-        "595",
-        "596",
-        "597",
-        "598",
-        "599",
-        "670",
-        "672",
-        "673",
-        "674",
-        "675",
-        "676",
-        "677",
-        "678",
-        "679",
-        "680",
-        "681",
-        "682",
-        "683",
-        "685",
-        "686",
-        "687",
-        "688",
-        "689",
-        "690",
-        "691",
-        "692",
-        "800",
-        "808",
-        "850",
-        "852",
-        "853",
-        "855",
-        "856",
-        "870",
-        "878",
-        "880",
-        "881",
-        "882",
-        "883",
-        "886",
-        "888",
-        "960",
-        "961",
-        "962",
-        "963",
-        "964",
-        "965",
-        "966",
-        "967",
-        "968",
-        "970",
-        "971",
-        "972",
-        "973",
-        "974",
-        "975",
-        "976",
-        "977",
-        "979",
-        "992",
-        "993",
-        "994",
-        "995",
-        "996",
-        "998",
-    ]
 )
 CONTEXT = (
     r"phone|tel(?:efon|efono|éfono|éphone|\b|:)|mobile?|cell|fax|whatsapp|sms|call(?:back)?\b|dial|text me|reach (?:me|us|him|her|them) (?:at|on)"
@@ -287,6 +35,8 @@ _DATE = lazy(
 )
 # A range of years, a difference, a fraction.
 _CALCULATED = lazy(r"\(?(?:1[89]|20)[0-9]{2} ?- ?(?:1[89]|20)[0-9]{2}\Z|[0-9] - [0-9]|\A[0-9]+\.[0-9]+\Z")
+_NO_DIGITS = bytes(value for value in range(256) if not 48 <= value <= 57)
+_GROUP = lazy(r"[0-9]+")
 _EXTENSION = lazy(r"[ ,;]{0,2}(?:x|ext\.?|extension|#)[ ]?[0-9]{1,6}\Z", re.IGNORECASE)
 
 
@@ -308,9 +58,11 @@ def find_phones(text: str, start: int, end: int) -> Iterator[Span]:
 def _by_shape(text: str, match: re.Match[str]) -> bool | None:  # noqa: PLR0911
     """True or False where the writing decides; None where only the metadata can."""
     found = match.group()
-    core = _EXTENSION.sub("", found)
-    digits = "".join(character for character in core if character.isdigit())
-    groups = re.findall(r"[0-9]+", core)
+    core = _EXTENSION.sub("", found) if found[-7:].lower().strip("0123456789 ()-./\t") else found
+    digits = core.encode().translate(None, _NO_DIGITS).decode()
+    if len(digits) > 15 and core[0] not in "+0":
+        return False  # longer than any telephone number: a card, an identifier
+    groups = _GROUP.findall(core)
     if not core.startswith("+") and (_DATE.match(core) or _CALCULATED.search(core) or core.startswith("0.")):
         return False
     if sum(len(group) == 1 for group in groups) > 2 or len(set(digits)) < 3:
@@ -339,7 +91,7 @@ def _by_shape(text: str, match: re.Match[str]) -> bool | None:  # noqa: PLR0911
 
 
 def _international(text: str, match: re.Match[str], digits: str, groups: list[str]) -> bool | None:
-    if not 8 <= len(digits) <= 15 or not any(digits[:size] in _COUNTRY_CODES for size in (1, 2, 3)):
+    if not 8 <= len(digits) <= 15 or not any(digits[:size] in COUNTRY_CODES for size in (1, 2, 3)):
         return False
     if digits[0] == "1" and len(digits) != 11:
         return False
@@ -365,25 +117,7 @@ def _stands_free(text: str, match: re.Match[str]) -> bool:
 
 def _by_metadata(found: str) -> bool:
     digits = "".join(character for character in _EXTENSION.sub("", found) if character.isdigit())
-    return any(pattern.fullmatch(digits) for pattern in _national_numbers())
-
-
-@functools.cache
-def _national_numbers() -> tuple[re.Pattern[str], ...]:
-    """Per region, its fixed and mobile numbers with or without the prefix dialled inside the country."""
-    from phonenumbers import PhoneMetadata
-
-    patterns = []
-    for region in REGIONS:
-        metadata: Any = PhoneMetadata.metadata_for_region(region, None)
-        parts = [
-            part.national_number_pattern
-            for part in (metadata.fixed_line, metadata.mobile, metadata.toll_free)
-            if part is not None
-        ]
-        numbers = "|".join(part for part in parts if part)
-        patterns.append(re.compile(f"(?:{metadata.national_prefix or ''})?(?:{numbers})"))
-    return tuple(patterns)
+    return any(pattern.fullmatch(digits) for pattern in national_numbers())
 
 
 RULES = (

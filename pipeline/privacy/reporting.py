@@ -49,13 +49,12 @@ def store_findings(
     warehouse: Warehouse, frame: pl.DataFrame, *, hour: Hour, surface: str, source: str
 ) -> None:
     """Replace what the hour holds of this surface and source; other sources' rows stay."""
-    standing = FINDINGS.empty()
-    if warehouse.entries([FINDINGS], hour)[0] is not None:
-        standing = warehouse.read_hour(FINDINGS, hour)
-    others = standing.filter((pl.col("surface") != surface) | (pl.col("source") != source))
-    warehouse.replace_hour(
-        FINDINGS, hour, pl.concat([others, frame]).unique(FINDINGS.key, keep="first", maintain_order=True)
-    )
+
+    def joined(standing: pl.DataFrame) -> pl.DataFrame:
+        others = standing.filter((pl.col("surface") != surface) | (pl.col("source") != source))
+        return pl.concat([others, frame]).unique(FINDINGS.key, keep="first", maintain_order=True)
+
+    warehouse.change_hour(FINDINGS, hour, joined)
 
 
 def summarise(frame: pl.DataFrame) -> pl.DataFrame:

@@ -109,7 +109,8 @@ class Archive:
         # A redriven line of another hour only tells this one that it is loaded there.
         moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
         connection.execute(
-            f"CREATE VIEW lines AS SELECT {columns}, CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "
+            f"CREATE VIEW lines AS SELECT {columns}, "
+            f"CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "
             f"filename AS file, {redriven} AS redriven "
             f"FROM read_parquet([{listed}], filename = true, union_by_name = true)"
         )

@@ -263,10 +263,11 @@ class DeepAnalyses(Event):
 
 
 class RecorderReports(Event):
-    """One report of a recorder on itself (recorder_started, recorder_report, recorder_stopped), its body as
-    JSON."""
+    """One report of a recorder on itself, or of an event that privacy's door kept back, its body as JSON."""
 
-    kind: pl.String = pa.Field(description="recorder_started, recorder_report or recorder_stopped")
+    kind: pl.String = pa.Field(
+        description="recorder_started, recorder_report, recorder_stopped or event_quarantined"
+    )
     report: pl.String = pa.Field(metadata=_JSON, description="counters and times as the recorder gives them")
 
     class Config:

@@ -19,7 +19,8 @@ from zlib import crc32
 import msgspec
 import polars as pl
 
-import pipeline.capture.events  # noqa: F401 - registers the kinds of a task's events
+import pipeline.capture.events
+import pipeline.capture.reports  # noqa: F401 - both register kinds of events
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.kinds import body_type
 from pipeline.hours import FIRST_HOUR

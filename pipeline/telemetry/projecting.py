@@ -215,8 +215,8 @@ PROJECTIONS: dict[str, Projection] = {
 }
 """Projections by kind of event."""
 
-REPORT_KINDS = ("recorder_started", "recorder_report", "recorder_stopped")
-"""Kinds in which a recorder speaks of itself."""
+REPORT_KINDS = ("recorder_started", "recorder_report", "recorder_stopped", "event_quarantined")
+"""Kinds in which a recorder speaks of itself, or of an event that it could not keep."""
 
 ONE_KIND: dict[str, Table] = {
     "task_received": TASKS,

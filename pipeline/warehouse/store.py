@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +103,20 @@ class Warehouse:
         for replacement in replacements:
             _check_hour(replacement.table, replacement.frame, hour)
         return self._replace(hour, replacements, fingerprint)
+
+    def change_hour(
+        self, table: Table, hour: Hour, change: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> Written:
+        """Replace the rows of ``hour`` by what ``change`` makes of them, read and written in one transaction.
+
+        Of two processes that change an hour at once, the second sees what the first wrote. An hour that was
+        never written is empty; otherwise as ``replace_hour``.
+        """
+        with self.writing() as connection:
+            known = _entry(connection, table, hour) is not None
+            frame = change(select_hour(connection, table, hour) if known else table.empty())
+            _check_hour(table, frame, hour)
+            return _put(connection, hour, Replacement(table, frame), check_rows(table, frame), None)
 
     def replace_all(
         self,
@@ -213,17 +227,26 @@ class Warehouse:
         outcomes = []
         with self.writing() as connection:
             for replacement, rows in zip(replacements, checked, strict=True):
-                standing = _entry(connection, replacement.table, hour)
-                written = _prepare(hour, replacement, rows, standing, fingerprint)
-                outcomes.append(written)
-                if written.status == "unchanged":
-                    continue
-                ensure_table(connection, written.table)
-                delete_rows(connection, written.table, hour)
-                insert_rows(connection, written.table.name, written.frame)
-                insert_rejected(connection, written)
-                record_hour(connection, written, fingerprint)
+                outcomes.append(_put(connection, hour, replacement, rows, fingerprint))
         return outcomes
+
+
+def _put(
+    connection: duckdb.DuckDBPyConnection,
+    hour: Hour | None,
+    replacement: Replacement,
+    rows: Checked,
+    fingerprint: str | None,
+) -> Written:
+    standing = _entry(connection, replacement.table, hour)
+    written = _prepare(hour, replacement, rows, standing, fingerprint)
+    if written.status != "unchanged":
+        ensure_table(connection, written.table)
+        delete_rows(connection, written.table, hour)
+        insert_rows(connection, written.table.name, written.frame)
+        insert_rejected(connection, written)
+        record_hour(connection, written, fingerprint)
+    return written
 
 
 def _entry(connection: duckdb.DuckDBPyConnection, table: Table, hour: Hour | None) -> LedgerEntry | None:
