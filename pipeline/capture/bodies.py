@@ -88,7 +88,7 @@ def _repaired(body_type: type[Body], body: Body | Mapping[str, Any], first: Exce
     return Prepared(encode(checked), tuple(sorted(faults)))
 
 
-def _mended(value: Any, faults: set[str], depth: int) -> Any:
+def _mended(value: Any, faults: set[str], depth: int) -> Any:  # noqa: PLR0911
     if depth > 100:
         faults.add("nested too deep")
         return "…"

@@ -303,7 +303,7 @@ class Recorder(TaskRecording):
         kind = "recorder_stopped" if body is RecorderStopped else "recorder_report"
         self._own(kind, encode(body(**fields)), at)
 
-    def _line(self, kind: str, caller: str, subject: bytes, body: bytes, begun: int, at: int) -> bool:
+    def _line(self, kind: str, caller: str, subject: bytes, body: bytes, begun: int, at: int) -> bool:  # noqa: PLR0917
         self._sequence += 1
         line = checked(
             b'{"kind":"%b","subject":%b,"body":%b,"id":"%b","schema_version":%d,"at":%d,"monotonic_ns":%d,'
@@ -509,8 +509,8 @@ def _close_at_exit(reference: weakref.ref[Recorder]) -> None:
     if lost:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts["failed"].items()))
         sys.stderr.write(
-            f"Recording: {lost} of {counts['emitted']} events are lost, because neither the spool nor its second "
-            f"directory could be written ({reasons}); make room or set PIPELINE_SPOOL_FALLBACK.\n"
+            f"Recording: {lost} of {counts['emitted']} events are lost, because neither the spool nor its "
+            f"second directory could be written ({reasons}); make room or set PIPELINE_SPOOL_FALLBACK.\n"
         )
 
 
