@@ -264,7 +264,11 @@ def test_a_batch_sent_twice_is_kept_once_and_after_a_restart_has_the_same_ids(tm
         ({"Content-Type": "text/plain"}, b"x", 415),
         ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"no gzip", 400),
         ({"Content-Type": "application/json", "Content-Encoding": "br"}, b"x", 400),
-        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, gzip.compress(b"{}", mtime=0)[:-9], 400),
+        (
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            gzip.compress(b"{}", mtime=0)[:-9],
+            400,
+        ),
         ({"Content-Type": "application/json"}, b" " * 2_000, 413),
     ],
 )

@@ -18,6 +18,7 @@ from pipeline.definitions import defs
 from pipeline.hours import Hour
 from pipeline.schedules import HOUR_JOB, failed_hours
 from pipeline.telemetry.aggregate_tables import ALERTS, COLLECTION_METRICS
+from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import DATA_POINTS, RECORDER_PROCESSES, TASK_EXECUTIONS, TOOL_CALLS
 from pipeline.warehouse.store import Warehouse
 
@@ -44,6 +45,9 @@ def test_an_instrumented_agent_is_in_the_report_without_code_of_ours(data_direct
     assert sorted(points["selected_agent"]) == ["mender", "mender", "writer"]
     assert points["is_valid"].all()
     assert points["tool_calls"].to_list() == [2, 2, 2]
+    kept = warehouse.read_all(SPANS)
+    assert sorted(kept["operation"]) == ["agent"] * 3 + ["model"] * 3 + ["tool"] * 6
+    assert kept.filter(operation="model")["tokens_input"].to_list() == [120] * 3
     assert warehouse.read_all(TASK_EXECUTIONS)["has_end"].all()
     assert warehouse.read_all(TOOL_CALLS)["outcome"].value_counts(sort=True).height == 2
     assert warehouse.read_all(RECORDER_PROCESSES)["gap"].sum() == 0

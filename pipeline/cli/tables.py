@@ -10,6 +10,7 @@ from pipeline.capability.tables import TABLES as CAPABILITY_TABLES
 from pipeline.privacy.tables import TABLES as PRIVACY_TABLES
 from pipeline.sources.tables import TABLES as SOURCES_TABLES
 from pipeline.telemetry.aggregate_tables import TABLES as HOUR_TABLES
+from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
 from pipeline.warehouse.tables import Table
 
@@ -19,6 +20,7 @@ ALL_TABLES: tuple[Table, ...] = (
     *PRIVACY_TABLES,
     *TELEMETRY_TABLES,
     *HOUR_TABLES,
+    SPANS,
 )
 
 

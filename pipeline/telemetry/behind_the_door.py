@@ -23,6 +23,7 @@ from pipeline.privacy.policies import make_detector, make_redactor
 from pipeline.privacy.tables import FINDINGS
 from pipeline.settings.privacy import load_privacy
 from pipeline.settings.telemetry import PrivacyScan
+from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import EVENT_TABLES
 from pipeline.warehouse.store import Warehouse
 
@@ -102,7 +103,7 @@ def store_scan(warehouse: Warehouse, hour: Hour, scanned: Scanned) -> None:
 
 
 def _texts(connection: duckdb.DuckDBPyConnection, hour: Hour, share: float) -> Iterator[tuple[Stored, bool]]:
-    for table in EVENT_TABLES:
+    for table in (*EVENT_TABLES, SPANS):
         for column in (column.name for column in table.columns if column.long_text):
             rows = connection.execute(
                 f"SELECT event_id, synthetic, {column}, hash(task_id) % {_SHARES} < $share FROM {table.name} "

@@ -8,6 +8,7 @@ import logging
 import dagster as dg
 import polars as pl
 
+from pipeline.capture.otel.spans import SPAN_KIND
 from pipeline.settings.alerts import load_alerts
 from pipeline.settings.places import data_directory
 from pipeline.settings.telemetry import load_telemetry
@@ -26,6 +27,7 @@ from pipeline.telemetry.aggregate_tables import (
 )
 from pipeline.telemetry.aggregating import summarise_agents
 from pipeline.telemetry.alerting import evaluate, halt_for, read_inputs
+from pipeline.telemetry.archive import read_events
 from pipeline.telemetry.arms import pool_arms
 from pipeline.telemetry.behind_the_door import open_door, scan_hour, store_scan
 from pipeline.telemetry.cleaning import count_flags, flag_points
@@ -33,10 +35,12 @@ from pipeline.telemetry.code_trees import measure_analyses
 from pipeline.telemetry.measuring import compare_with_targets, measure
 from pipeline.telemetry.notifying import acknowledged_ids
 from pipeline.telemetry.retaining import apply_steps, due_steps
+from pipeline.telemetry.span_tables import SPANS, span_rows
 from pipeline.telemetry.tables import (
     DATA_POINTS,
     DEEP_ANALYSES,
     EVENT_COUNTS,
+    EVENT_SEGMENTS,
     EVENT_TABLES,
     LOADED_TABLES,
     RECORDER_PROCESSES,
@@ -55,7 +59,7 @@ def _flagged_points(step: Step) -> list[Computed]:
     step.read(EVENT_COUNTS)  # refuses, with a sentence, an hour that was never loaded
     with step.warehouse.writing() as connection:
         # Where a gap stopped the loader there may be no data points yet; the hour is measured all the same.
-        for table in (*LOADED_TABLES, *HOUR_TABLES):
+        for table in (*LOADED_TABLES, SPANS, *HOUR_TABLES):
             ensure_table(connection, table)
     with step.warehouse.reading() as connection:
         return [Computed(flag_points(connection, step.hour, load_telemetry().cleaning))]
@@ -148,6 +152,18 @@ def _nothing_fired(_: Step, frame: pl.DataFrame) -> Finding:
     )
 
 
+def _spans(step: Step) -> list[Computed]:
+    step.read(EVENT_SEGMENTS)
+    return [Computed(span_rows(read_events(step.hour, {SPAN_KIND})))]
+
+
+spans = table_assets(
+    outputs=[Output(SPANS)],
+    compute=_spans,
+    upstream=[EVENT_SEGMENTS],
+    reusable=False,
+    kinds=frozenset({"duckdb", "polars", "parquet"}),
+)
 flagged_points = table_assets(
     outputs=[
         Output(
@@ -190,7 +206,7 @@ collection_metrics = table_assets(
         ),
     ],
     compute=_collection_metrics,
-    upstream=[AGENT_STATS, FLAGGED_POINTS, RECORDER_PROCESSES, REJECTED_EVENTS, *EVENT_TABLES],
+    upstream=[AGENT_STATS, FLAGGED_POINTS, RECORDER_PROCESSES, REJECTED_EVENTS, SPANS, *EVENT_TABLES],
     reusable=False,
 )
 alerts = table_assets(
@@ -212,6 +228,7 @@ retention_steps = table_assets(
 )
 
 ASSETS = (
+    spans,
     flagged_points,
     agent_stats,
     agent_trends,

@@ -18,6 +18,7 @@ from pipeline.errors import WarehouseError
 from pipeline.hours import Hour
 from pipeline.settings.telemetry import Retention
 from pipeline.telemetry.aggregate_tables import FLAGGED_POINTS, HOUR_TABLES, RETENTION_STEPS
+from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import EVENT_SEGMENTS, LOADED_TABLES
 from pipeline.warehouse.statements import delete_rows, ledger_entries, select_hour
 from pipeline.warehouse.store import Warehouse
@@ -27,6 +28,7 @@ from pipeline.warehouse.tables import Table
 HOT_TABLES: tuple[Table, ...] = (
     *(table for table in LOADED_TABLES if table != EVENT_SEGMENTS),
     FLAGGED_POINTS,
+    SPANS,
 )
 AGGREGATE_TABLES: tuple[Table, ...] = (
     EVENT_SEGMENTS,
