@@ -20,6 +20,7 @@ import msgspec
 import polars as pl
 
 import pipeline.capture.events
+import pipeline.capture.otel.spans
 import pipeline.capture.reports
 import pipeline.capture.signals  # noqa: F401 - each registers its kinds of events
 from pipeline.capture.envelope import Envelope
