@@ -1,8 +1,8 @@
 """The tables of schema ``training``: columns, units, bounds and keys.
 
-What belongs here: one pandera model per table. What does not: how rows come about (``projecting``), tables
-computed from these (``derived.tables``). Nested values are JSON text. A record's row stands in the hour its event happened
-in; rows over all hours, each record once, are read by ``reading``.
+What belongs here: one pandera model per table. What does not: how rows come about (``projecting``),
+tables computed from these (``derived.tables``). Nested values are JSON text. A record's row stands in
+the hour its event happened in; rows over all hours, each record once, are read by ``reading``.
 """
 
 from __future__ import annotations
