@@ -36,10 +36,11 @@ def together(keys: Sequence[Sequence[Hashable]]) -> list[int]:
 
 
 def deal(keys: Sequence[Sequence[Hashable]], shares: Shares, seed: int) -> list[str]:
-    """The split of each row: whole components, drawn by the seed, fill test and validation up to their shares.
+    """The split of each row: whole components, drawn by the seed, fill test and validation to their shares.
 
-    A component that does not fit any more goes to train; test and validation never exceed their shares, so few
-    large components may leave them small or empty. The draw depends on the components' keys, not on the order.
+    A component larger than twice a split's share never goes there, so a few large components may leave test and
+    validation small or empty; the last component may exceed a share. The draw depends on the components' keys, not
+    on the order of rows.
     """
     components: dict[int, list[int]] = defaultdict(list)
     names: dict[int, str] = {}
@@ -48,11 +49,14 @@ def deal(keys: Sequence[Sequence[Hashable]], shares: Shares, seed: int) -> list[
         smallest = min((repr(key) for key in keys[place]), default=repr(place))
         names[component] = min(names.get(component, smallest), smallest)
     drawn = sorted(components, key=lambda component: _draw(seed, names[component]))
-    room = {"test": int(shares.test * len(keys)), "validation": int(shares.validation * len(keys))}
+    quota = {"test": shares.test * len(keys), "validation": shares.validation * len(keys)}
+    room = dict(quota)
     splits = ["train"] * len(keys)
     for component in drawn:
         members = components[component]
-        target = next((split for split in ("test", "validation") if room[split] >= len(members)), None)
+        target = next(
+            (split for split in quota if room[split] > 0 and len(members) <= 2 * quota[split]), None
+        )
         if target is None:
             continue
         room[target] -= len(members)

@@ -34,6 +34,7 @@ from pipeline.warehouse.statements import (
     insert_rejected,
     insert_rows,
     ledger_entries,
+    listed,
     record_hour,
     select_hour,
     select_rejected,
@@ -185,8 +186,7 @@ class Warehouse:
         with self.reading() as connection:
             if not existing_columns(connection, table):
                 return table.empty()
-            selected = ", ".join(column.name for column in table.columns)
-            rows = connection.execute(f"SELECT {selected} FROM {table.name}").pl()
+            rows = connection.execute(f"SELECT {listed(table)} FROM {table.name}").pl()
         return rows.cast(table.polars_schema)  # type: ignore[arg-type]
 
     def rejected_rows(self, table: Table, hour: Hour | None) -> pl.DataFrame:

@@ -87,8 +87,15 @@ def verl(candidate: dict[str, Any], texts: Texts, criteria: Criteria) -> Example
 
 
 def _ground_truth(candidate: dict[str, Any], texts: Texts) -> str:
-    """What the attempt's metadata hold as ``ground_truth``; a value that is no text as JSON; else empty."""
-    found = json.loads(texts.inputs[candidate["attempt_id"]]["metadata"]).get("ground_truth")
+    """What the attempt's metadata hold as ``ground_truth``, or as the actions that its task asks for.
+
+    A value that is no text is written as JSON; empty where there is none.
+    """
+    metadata = json.loads(texts.inputs[candidate["attempt_id"]]["metadata"])
+    task = metadata.get("task")
+    found = metadata.get("ground_truth")
+    if found is None and isinstance(task, dict) and isinstance(task.get("actions"), list):
+        found = {"actions": task["actions"], "outputs": task.get("outputs") or []}
     if found is None:
         return ""
     return found if isinstance(found, str) else dump(found)

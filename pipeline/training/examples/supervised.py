@@ -109,30 +109,34 @@ def _row(
 
 
 def with_reasoning(answer: list[Message], spans: list[dict[str, Any]]) -> list[Message]:
-    """The answer with the text of reasoning spans put before the assistant turns they led to.
+    """The answer with the text of reasoning spans put to the assistant's turns they belong to.
 
-    Spans of the model's calls follow the assistant's turns in order; the reasoning that stands before the n-th
-    call belongs to the n-th turn. Without such calls all reasoning belongs to the first turn.
+    Calls of the model follow the assistant's turns in order. Reasoning belongs to the call it is a part of, else to
+    the next call, else to the last one; without any call it belongs to the first turn. A turn that has reasoning
+    of its own keeps that.
     """
-    thoughts: list[list[str]] = [[]]
-    for span in spans:
-        if span["kind"] == "reasoning" and span["result"].strip():
-            thoughts[-1].append(span["result"].strip())
-        elif span["kind"] == "llm":
-            thoughts.append([])
-    if len(thoughts) > 1 and thoughts[-1]:  # reasoning recorded behind the last call belongs to it
-        thoughts[-2] += thoughts.pop()
-    texts = iter(["\n\n".join(thought) for thought in thoughts])
+    thoughts = iter(_thoughts(spans))
     changed = []
     for message in answer:
-        if message["role"] == "assistant":
-            text = next(texts, "")
-            if text and "reasoning_content" not in message:
-                message = {"role": "assistant", "content": message["content"], "reasoning_content": text} | (
-                    {"tool_calls": message["tool_calls"]} if "tool_calls" in message else {}
-                )
+        text = next(thoughts, "") if message["role"] == "assistant" else ""
+        if text and "reasoning_content" not in message:
+            message = {**message, "reasoning_content": text}
         changed.append(message)
     return changed
+
+
+def _thoughts(spans: list[dict[str, Any]]) -> list[str]:
+    """The reasoning of each call of the model, in order."""
+    calls = {span["span_id"]: place for place, span in enumerate(s for s in spans if s["kind"] == "llm")}
+    thoughts: list[list[str]] = [[] for _ in range(max(1, len(calls)))]
+    seen = 0
+    for span in spans:
+        if span["kind"] == "llm":
+            seen += 1
+        elif span["kind"] == "reasoning" and span["result"].strip():
+            place = calls.get(span["parent_span_id"] or "", min(seen, len(thoughts) - 1))
+            thoughts[place].append(span["result"].strip())
+    return ["\n\n".join(thought) for thought in thoughts]
 
 
 def _reasoning_events(spans: list[dict[str, Any]]) -> list[str]:
