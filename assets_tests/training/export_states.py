@@ -43,9 +43,7 @@ class State:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    def add(
-        self, session: str, body: Body, *, at: datetime | None = None, synthetic: bool = False
-    ) -> str:
+    def add(self, session: str, body: Body, *, at: datetime | None = None, synthetic: bool = False) -> str:
         """Record a body; returns the event's id."""
         number = len(self.events)
         event_id = f"01K{number:023d}"
@@ -67,7 +65,13 @@ class State:
         self.add(session, signals.SessionStarted(user_need=need, context=context))
 
     def agent(
-        self, session: str, lineage: str, *, system: str | None = None, tools: Any = None, name: str = "helper"
+        self,
+        session: str,
+        lineage: str,
+        *,
+        system: str | None = None,
+        tools: Any = None,
+        name: str = "helper",
     ) -> None:
         """A lineage with one version of an agent, ``<lineage>.agent``."""
         self.add(session, signals.LineageCreated(lineage_id=lineage, label=lineage))
@@ -154,7 +158,11 @@ def write_events(events: Iterable[dict[str, Any]], directory: Path) -> Records:
         during = frame.filter(pl.col("at").is_between(hour.start, hour.end, closed="left"))
         projected = project(during, hour, known_contents=known)
         warehouse.replace_hours(
-            hour, [Replacement(table, projected[table.name].frame, projected[table.name].rejected) for table in RECORDS]
+            hour,
+            [
+                Replacement(table, projected[table.name].frame, projected[table.name].rejected)
+                for table in RECORDS
+            ],
         )
         known |= set(projected["training.contents"].frame["hash"])
     return Records(warehouse)
@@ -181,7 +189,9 @@ def mixed_state(sessions: int = 24) -> State:
         state.session(session, need, task_type=f"care-{number % 5}", complexity=complexity)
         for place, label in enumerate("ABCD"):
             lineage = f"{session}.{label}"
-            state.agent(session, lineage, system="You are patient and brief.", tools=TOOLS if number % 2 else None)
+            state.agent(
+                session, lineage, system="You are patient and brief.", tools=TOOLS if number % 2 else None
+            )
             advice = ADVICE[(number + place) % len(ADVICE)]
             text = f"{advice}. For {subject} {number * 37} that means step {place + 1} of {number + place + 7}, {label}."
             score = [9.0, 7.5, 4.0, 2.0][place]
@@ -189,19 +199,33 @@ def mixed_state(sessions: int = 24) -> State:
             if number % 4 == 1:
                 content = called(text, number, place)
             state.answer(
-                session, lineage, f"{lineage}.artifact", content, need=need, score=score,
-                thoughts=f"The user asks about {subject}; option {label} seems to fit number {number}." if place < 2 else "",
+                session,
+                lineage,
+                f"{lineage}.artifact",
+                content,
+                need=need,
+                score=score,
+                thoughts=f"The user asks about {subject}; option {label} seems to fit number {number}."
+                if place < 2
+                else "",
                 metadata={"ground_truth": f"step {number}", "compliant": place != 1},
             )
         ids = [f"{session}.{label}.artifact" for label in "ABCD"]
-        state.add(session, signals.EvaluationGiven(evaluation_id=f"{session}.ranking", ranking=[[ids[0]], [ids[1]], ids[2:]]))
+        state.add(
+            session,
+            signals.EvaluationGiven(
+                evaluation_id=f"{session}.ranking", ranking=[[ids[0]], [ids[1]], ids[2:]]
+            ),
+        )
         state.add(session, signals.LineageLocked(lineage_id=f"{session}.A", cycle=1))
     return state
 
 
 def called(text: str, number: int, place: int) -> list[dict[str, Any]]:
     """A conversation with a tool call between question and answer."""
-    arguments = {"order": f"W{number}{place}"} if place % 2 else {"order": f"W{number}", "deep": {"level": place}}
+    arguments = (
+        {"order": f"W{number}{place}"} if place % 2 else {"order": f"W{number}", "deep": {"level": place}}
+    )
     return [
         {
             "role": "assistant",
@@ -214,7 +238,12 @@ def called(text: str, number: int, place: int) -> list[dict[str, Any]]:
                 }
             ],
         },
-        {"role": "tool", "tool_call_id": f"call_{number}_{place}", "name": "look_up", "content": f"found {number}"},
+        {
+            "role": "tool",
+            "tool_call_id": f"call_{number}_{place}",
+            "name": "look_up",
+            "content": f"found {number}",
+        },
         {"role": "assistant", "content": text},
     ]
 

@@ -25,6 +25,7 @@ class _Commands(click.Group):
         "tables": "pipeline.cli.query",
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
+        "export": "pipeline.cli.export",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

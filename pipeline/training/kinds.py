@@ -41,7 +41,7 @@ def streams(records: Records, criteria: Criteria, refused: Counter[str]) -> tupl
         chosen = in_order(chosen, criteria)
         pairs = find_pairs(chosen, records.comparisons(criteria), records.locks(criteria), criteria, refused)
         ordered = in_order(pairs.with_columns(artifact_id=pl.col("draw")), criteria)
-        make = _openai_dpo if criteria.kind == "openai-dpo" else _preference
+        make: Make = _openai_dpo if criteria.kind == "openai-dpo" else _preference
         made.append(Stream(DEFAULT_PART, ordered, make, sides=chosen))
     if criteria.kind == "rewards":
         rated = chosen.filter(pl.col("score").is_not_null())

@@ -106,7 +106,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     if not existing:
         # Long texts are stored with zstd: a tenth of the size, and they are read whole and seldom.
         columns = ", ".join(
-            f"\"{column.name}\" {types[column.name]}{' USING COMPRESSION zstd' if column.long_text else ''}"
+            f'"{column.name}" {types[column.name]}{" USING COMPRESSION zstd" if column.long_text else ""}'
             for column in table.columns
         )
         connection.execute(f"CREATE TABLE {table.name} ({columns})")

@@ -17,6 +17,8 @@ from pipeline.training.examples.records import Texts
 
 Message = dict[str, Any]
 
+KEYS = ("role", "content", "name", "reasoning_content", "tool_calls", "tool_call_id")
+
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -114,10 +116,15 @@ def _message(found: dict[str, Any]) -> Message:
     if role == "assistant" and found.get("tool_calls"):
         message["tool_calls"] = [_call(call) for call in found["tool_calls"]]
     if role == "tool":
-        for key in ("tool_call_id", "name"):
+        for key in ("name", "tool_call_id"):
             if found.get(key):
                 message[key] = found[key]
-    return message
+    return ordered(message)
+
+
+def ordered(message: Message) -> Message:
+    """The message with its keys in the one order that rows are written and hashed in."""
+    return {key: message[key] for key in KEYS if key in message}
 
 
 def _call(found: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pipeline.training.examples.conversations import (
     as_text,
     conversation,
     dump,
+    ordered,
     says_something,
     turns,
 )
@@ -120,7 +121,7 @@ def with_reasoning(answer: list[Message], spans: list[dict[str, Any]]) -> list[M
     for message in answer:
         text = next(thoughts, "") if message["role"] == "assistant" else ""
         if text and "reasoning_content" not in message:
-            message = {**message, "reasoning_content": text}
+            message = ordered({**message, "reasoning_content": text})
         changed.append(message)
     return changed
 
