@@ -7,10 +7,11 @@ import dagster as dg
 from pipeline.capability.assets import ASSETS as CAPABILITY_ASSETS
 from pipeline.schedules import JOBS, SCHEDULES
 from pipeline.sources.assets import ASSETS as SOURCE_ASSETS
+from pipeline.training.export_assets import EXPORT_ASSETS
 from pipeline.warehouse.resource import WarehouseResource
 
 defs = dg.Definitions(
-    assets=[*SOURCE_ASSETS, *CAPABILITY_ASSETS],
+    assets=[*SOURCE_ASSETS, *CAPABILITY_ASSETS, *EXPORT_ASSETS],
     jobs=list(JOBS),
     schedules=list(SCHEDULES),
     resources={"warehouse": WarehouseResource()},

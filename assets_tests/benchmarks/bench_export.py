@@ -18,6 +18,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,7 +50,10 @@ def _texts(count: int, words: int, seed: int) -> list[str]:
     """Random words, about 6.5 characters each."""
     generator = random.Random(seed)
     vocabulary = np.array(
-        ["".join(generator.choices("abcdefghijklmnoprstuvwy", k=generator.randint(3, 9))) for _ in range(20_000)]
+        [
+            "".join(generator.choices("abcdefghijklmnoprstuvwy", k=generator.randint(3, 9)))
+            for _ in range(20_000)
+        ]
     )
     chosen = np.random.default_rng(seed).integers(0, len(vocabulary), (count, words))
     return [" ".join(row) for row in vocabulary[chosen]]
@@ -59,7 +63,7 @@ def _ids(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number:09d}" for number in range(count)]
 
 
-def _rows(table: Table, count: int, prefix: str, **columns: object) -> pl.DataFrame:
+def _rows(table: Table, count: int, prefix: str, **columns: Any) -> pl.DataFrame:
     """A table's rows: the given columns, common ones made up, all others null or empty."""
     common = {
         "hour": pl.repeat(HOUR.start, count, eager=True),
@@ -81,7 +85,7 @@ def _rows(table: Table, count: int, prefix: str, **columns: object) -> pl.DataFr
     )
 
 
-def _blank(dtype: pl.DataType) -> object:
+def _blank(dtype: pl.DataType) -> Any:
     return {pl.String: "", pl.Int64: 0, pl.Boolean: False}.get(type(dtype))
 
 
@@ -93,28 +97,60 @@ def build(directory: Path) -> int:
     asked = pl.Series(needs).gather(session)
     lineage, rollout = _ids("lineage-", ANSWERS), _ids("rollout-", ANSWERS)
     frames = {
-        tables.SESSIONS: _rows(tables.SESSIONS, SESSIONS, "S", user_need=needs, constraints=["[]"] * SESSIONS, context=["{}"] * SESSIONS),
+        tables.SESSIONS: _rows(
+            tables.SESSIONS,
+            SESSIONS,
+            "S",
+            user_need=needs,
+            constraints=["[]"] * SESSIONS,
+            context=["{}"] * SESSIONS,
+        ),
         tables.LINEAGES: _rows(tables.LINEAGES, ANSWERS, "L", lineage_id=lineage),
         tables.AGENT_DEFINITIONS: _rows(
             tables.AGENT_DEFINITIONS, SESSIONS, "G", agent_id=_ids("agent-", SESSIONS), version=[1] * SESSIONS
         ),
         tables.ROLLOUTS: _rows(
-            tables.ROLLOUTS, ANSWERS, "R", rollout_id=rollout, lineage_id=lineage,
-            agent_id=pl.Series(_ids("agent-", SESSIONS)).gather(session), cycle=[1] * ANSWERS,
+            tables.ROLLOUTS,
+            ANSWERS,
+            "R",
+            rollout_id=rollout,
+            lineage_id=lineage,
+            agent_id=pl.Series(_ids("agent-", SESSIONS)).gather(session),
+            cycle=[1] * ANSWERS,
         ),
         tables.ATTEMPTS: _rows(
-            tables.ATTEMPTS, ANSWERS, "T", attempt_id=_ids("attempt-", ANSWERS), rollout_id=rollout, user_need=asked,
-            constraints=["[]"] * ANSWERS, context_documents=["[]"] * ANSWERS, metadata=["{}"] * ANSWERS,
-            prompt=('[{"role":"user","content":"' + asked + '"}]'), number=[1] * ANSWERS,
+            tables.ATTEMPTS,
+            ANSWERS,
+            "T",
+            attempt_id=_ids("attempt-", ANSWERS),
+            rollout_id=rollout,
+            user_need=asked,
+            constraints=["[]"] * ANSWERS,
+            context_documents=["[]"] * ANSWERS,
+            metadata=["{}"] * ANSWERS,
+            prompt=('[{"role":"user","content":"' + asked + '"}]'),
+            number=[1] * ANSWERS,
         ),
         tables.ARTIFACTS: _rows(
-            tables.ARTIFACTS, ANSWERS, "A", artifact_id=_ids("artifact-", ANSWERS), rollout_id=rollout,
-            attempt_id=_ids("attempt-", ANSWERS), content=_texts(ANSWERS, 130, 2), content_format=["text"] * ANSWERS,
+            tables.ARTIFACTS,
+            ANSWERS,
+            "A",
+            artifact_id=_ids("artifact-", ANSWERS),
+            rollout_id=rollout,
+            attempt_id=_ids("attempt-", ANSWERS),
+            content=_texts(ANSWERS, 130, 2),
+            content_format=["text"] * ANSWERS,
         ),
         tables.EVALUATIONS: _rows(
-            tables.EVALUATIONS, ANSWERS, "E", evaluation_id=_ids("evaluation-", ANSWERS), artifact_id=_ids("artifact-", ANSWERS),
+            tables.EVALUATIONS,
+            ANSWERS,
+            "E",
+            evaluation_id=_ids("evaluation-", ANSWERS),
+            artifact_id=_ids("artifact-", ANSWERS),
             score=np.where(answers < SESSIONS, 9.0, np.where(answers < 2 * SESSIONS, 6.0, 2.0)),
-            evaluator_kind=["person"] * ANSWERS, ranking=["[]"] * ANSWERS, directives=["[]"] * ANSWERS,
+            evaluator_kind=["person"] * ANSWERS,
+            ranking=["[]"] * ANSWERS,
+            directives=["[]"] * ANSWERS,
         ),
     }
     warehouse = Warehouse(directory / "warehouse.duckdb")
@@ -128,7 +164,9 @@ def build(directory: Path) -> int:
 def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Seconds and peak memory in GB of a process."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
@@ -145,11 +183,15 @@ def main() -> None:
         folder = Path(name)
         started = time.perf_counter()
         # A process's peak counts from its parent's at the fork, so what is large is done in a process of its own.
-        built = subprocess.run([sys.executable, __file__, "build", str(folder)], check=True, capture_output=True)
+        built = subprocess.run(
+            [sys.executable, __file__, "build", str(folder)], check=True, capture_output=True
+        )
         records = int(built.stdout)
         print(f"state: {records:,} records, built in {time.perf_counter() - started:.1f} s")
         environment = {"PIPELINE_DATA_DIR": str(folder)}
-        bare, memory = _timed([sys.executable, "-c", BARE, str(folder / "warehouse.duckdb"), str(folder / "bare")], environment)
+        bare, memory = _timed(
+            [sys.executable, "-c", BARE, str(folder / "warehouse.duckdb"), str(folder / "bare")], environment
+        )
         print(f"bare select and write: {bare:.2f} s, {memory:.2f} GB")
         for kind in KINDS:
             runs = []
@@ -172,7 +214,9 @@ def main() -> None:
                 capture_output=True,
             )
             problems = {name: len(found) for name, found in json.loads(check.stdout)["problems"].items()}
-            print(f"  verified apart: problems {problems or 'none'} (ties, unequal prompts, shared prompts, finds)")
+            print(
+                f"  verified apart: problems {problems or 'none'} (ties, unequal prompts, shared prompts, finds)"
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every export is loaded by `datasets`, prepared by its trainer on all rows, and trained for one step.
 
-A trainer drops and cuts over-long rows silently, so what it prepared is counted: fewer rows than were exported fails.
+A trainer drops and cuts over-long rows silently, so what it prepared is counted: fewer rows than were
+exported fails.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def exports(state_directory: Path) -> dict[str, Written]:
     forms["sft-messages"] = ("sft", {"layout": "messages", "turns": "whole"})
     for kind in ("sft", "preferences", "rewards", "kto", "grpo"):
         changes = {"prompts": "text", "system_prompt": "leave_out", "turns": "whole"}
-        forms[f"{kind}-text"] = (kind, changes)  # type: ignore[assignment]
+        forms[f"{kind}-text"] = (kind, changes)
     written = {
         name: export(records, criteria(kind, **changes), state_directory / "out" / name)
         for name, (kind, changes) in forms.items()
@@ -94,7 +95,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
 
 def assert_all_prepared(trainer: Any, splits: dict[str, Any], column: str) -> None:
     """As many prepared rows as exported ones, none longer than the bound, and one step with a finite loss."""
-    prepared = {"train": trainer.train_dataset, **{n: s for n, s in trainer.eval_dataset.items()}}
+    prepared = {"train": trainer.train_dataset, **trainer.eval_dataset}
     assert {name: len(split) for name, split in prepared.items()} == {
         name: len(split) for name, split in splits.items()
     }
@@ -125,7 +126,9 @@ def test_supervised(name: str, exports: dict[str, Written], fast: Any, tmp_path:
         assert all("<think>" in text for text in shown)
     if name in ("sft", "sft-messages"):
         shown = [fast.decode(ids) for ids in trainer.train_dataset["input_ids"]]
-        assert any('"arguments": {"order"' in text for text in shown), "arguments reach the template as an object"
+        assert any('"arguments": {"order"' in text for text in shown), (
+            "arguments reach the template as an object"
+        )
         assert any("Tools: " in text for text in shown)
 
 
@@ -185,7 +188,9 @@ def test_grpo(name: str, exports: dict[str, Written], fast: Any, tmp_path: Path)
     trainer = GRPOTrainer(
         model=tiny.language_model(fast),
         reward_funcs=reward,
-        args=GRPOConfig(**options(tmp_path), num_generations=2, max_completion_length=4, max_prompt_length=None)
+        args=GRPOConfig(
+            **options(tmp_path), num_generations=2, max_completion_length=4, max_prompt_length=None
+        )
         if "max_prompt_length" in GRPOConfig.__dataclass_fields__
         else GRPOConfig(**options(tmp_path), num_generations=2, max_completion_length=4),
         train_dataset=splits["train"],
@@ -251,7 +256,11 @@ def test_a_row_that_the_trainer_would_drop_is_noticed(
 
 
 def test_tokens_by_the_tokenizer_are_those_the_trainer_counts(
-    state_directory: Path, exports: dict[str, Written], fast: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    state_directory: Path,
+    exports: dict[str, Written],
+    fast: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("PIPELINE_DATA_DIR", str(state_directory))
     from pipeline.training.examples.records import Records

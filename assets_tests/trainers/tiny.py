@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2ForSequenceClassification,
+)
 
 TEMPLATE = """
 {%- if tools %}<|im_start|>system
 Tools: {% for tool in tools %}{{ tool | tojson }}{% endfor %}<|im_end|>
 {% endif %}
 {%- for message in messages %}<|im_start|>{{ message.role }}
-{% if message.reasoning_content is defined and message.reasoning_content %}<think>{{ message.reasoning_content }}</think>{% endif %}
-{%- if message.role == 'assistant' %}{% generation %}{{ message.content }}{% if message.tool_calls %}
-{%- for call in message.tool_calls %}<tool_call>{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}{% endif %}<|im_end|>{% endgeneration %}
-{% else %}{{ message.content }}<|im_end|>
-{% endif %}
+{% if message.reasoning_content is defined and message.reasoning_content %}<think>{{
+message.reasoning_content }}</think>{% endif %} {%- if message.role == 'assistant' %}{% generation %}{{
+message.content }}{% if message.tool_calls %} {%- for call in message.tool_calls %}<tool_call>{"name": "{{
+call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}{% endif
+%}<|im_end|>{% endgeneration %} {% else %}{{ message.content }}<|im_end|> {% endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""

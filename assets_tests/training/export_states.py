@@ -1,4 +1,6 @@
-"""States to export from, recorded as events and projected as the hourly assets do it. All texts are invented."""
+"""States to export from, recorded as events and projected as the hourly assets do it. All texts are
+invented.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ class State:
     ) -> None:
         """A lineage with one version of an agent, ``<lineage>.agent``."""
         self.add(session, signals.LineageCreated(lineage_id=lineage, label=lineage))
-        hashes = {}
+        hashes: dict[str, Any] = {}
         for field, media, text in (
             ("system_prompt_hash", "prompt", system),
             ("tools_hash", "tools", msgspec.json.encode(tools).decode() if tools else None),
@@ -184,7 +186,10 @@ def mixed_state(sessions: int = 24) -> State:
     for number in range(sessions):
         session = f"session-{number}"
         subject = SUBJECTS[number % len(SUBJECTS)]
-        need = f"Question {number}: how do I take care of {subject} number {number * 37} in a town of {number + 3}?"
+        need = (
+            f"Question {number}: how do I take care of {subject} number {number * 37} in a town "
+            f"of {number + 3}?"
+        )
         complexity = ("trivial", "standard", "complex")[number % 3]
         state.session(session, need, task_type=f"care-{number % 5}", complexity=complexity)
         for place, label in enumerate("ABCD"):
@@ -193,7 +198,10 @@ def mixed_state(sessions: int = 24) -> State:
                 session, lineage, system="You are patient and brief.", tools=TOOLS if number % 2 else None
             )
             advice = ADVICE[(number + place) % len(ADVICE)]
-            text = f"{advice}. For {subject} {number * 37} that means step {place + 1} of {number + place + 7}, {label}."
+            text = (
+                f"{advice}. For {subject} {number * 37} that means step {place + 1} of "
+                f"{number + place + 7}, {label}."
+            )
             score = [9.0, 7.5, 4.0, 2.0][place]
             content: str | list[dict[str, Any]] = text
             if number % 4 == 1:

@@ -95,7 +95,8 @@ for _kind in KINDS:
 )
 @_json
 def verify(directory: Path, canaries: Path | None, as_json: bool) -> None:
-    """Check an export again from its files alone: checksums, hashes, format, prompts, splits, privacy, counts.
+    """Check an export again from its files alone: checksums, hashes, format, prompts, splits, privacy,
+    counts.
 
     \b
     Examples:
@@ -129,7 +130,8 @@ def verify(directory: Path, canaries: Path | None, as_json: bool) -> None:
                 click.echo(f"  {sentence}")
     if not report.passed:
         raise PipelineError(
-            f"Verifying {directory.name}: {len(report.problems)} of {len(report.checks)} checks failed, as said above; "
+            f"Verifying {directory.name}: {len(report.problems)} of {len(report.checks)} checks "
+            "failed, as said above; "
             "do not train on it, export it again."
         )
     if not as_json:

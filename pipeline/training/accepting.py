@@ -22,7 +22,8 @@ Refusals = Counter[str]
 
 
 class Gate:
-    """Takes the examples of one part; ``accepted`` are those that passed, ``refused`` counts the others by reason.
+    """Takes the examples of one part; ``accepted`` are those that passed, ``refused`` counts the others by
+    reason.
 
     ``found`` counts what the door acted on by type.
     """

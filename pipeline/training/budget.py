@@ -2,9 +2,9 @@
 
 What belongs here: counting. What does not: what happens to rows over budget (``accepting``).
 
-The estimate: characters / 2.5 + 1.6 x (UTF-8 bytes - characters), and 8 for each message. English takes about 4.2
-characters a token and code about 3 with today's tokenizers, long hexadecimal numbers about 2.3; outside ASCII a
-byte-level tokenizer never needs more tokens than bytes, which the second term covers.
+The estimate: characters / 2.5 + 1.6 x (UTF-8 bytes - characters), and 8 for each message. English takes
+about 4.2 characters a token and code about 3 with today's tokenizers, long hexadecimal numbers about 2.3;
+outside ASCII a byte-level tokenizer never needs more tokens than bytes, which the second term covers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def estimate(text: str) -> int:
 def counter(tokenizer: str | None) -> Count:
     """The counting function for a path to a ``tokenizer.json``; the estimate for None.
 
-    Raises ``ConfigurationError`` where the file or the package ``tokenizers`` (extra ``tokenizers``) is missing.
+    Raises ``ConfigurationError`` where the file or the package ``tokenizers`` (extra ``tokenizers``) is
+    missing.
     """
     if tokenizer is None:
         return estimate

@@ -35,8 +35,8 @@ CHUNK = 10_000
 class Collected(NamedTuple):
     """The examples of an export in order, and the counts on the way.
 
-    ``counts``: artifacts, candidates, examples (made of candidates), rows; ``refused`` by reason, of artifacts,
-    pairs and candidates before an example was made; ``dropped`` by reason, of examples. So
+    ``counts``: artifacts, candidates, examples (made of candidates), rows; ``refused`` by reason, of
+    artifacts, pairs and candidates before an example was made; ``dropped`` by reason, of examples. So
     examples = rows + the sum of ``dropped``.
     """
 
@@ -48,11 +48,14 @@ class Collected(NamedTuple):
 
 
 def export(records: Records, criteria: Criteria, directory: Path, *, overwrite: bool = False) -> Written:
-    """Write the dataset repository; raises ``InputError`` where too few rows are left or ``directory`` exists."""
+    """Write the dataset repository; raises ``InputError`` where too few rows are left or ``directory``
+    exists.
+    """
     refuse_if_halted()
     if directory.exists() and not overwrite:
         raise InputError(
-            f"Exporting {criteria.kind}: {directory} exists already; name another directory, or pass --overwrite."
+            f"Exporting {criteria.kind}: {directory} exists already; name another directory, "
+            "or pass --overwrite."
         )
     detector, redactor = door(criteria)
     state = records.state()
@@ -97,8 +100,9 @@ def too_few(criteria: Criteria, collected: Collected) -> str:
         f"{name} {count:,}" for name, count in sorted(why.items(), key=lambda item: -item[1])[:6]
     )
     return (
-        f"Exporting {criteria.kind}: {collected.counts['rows']:,} rows of {collected.counts['artifacts']:,} artifacts "
-        f"satisfy the criteria and at least {max(1, criteria.minimum_rows):,} are asked for "
+        f"Exporting {criteria.kind}: {collected.counts['rows']:,} rows of "
+        f"{collected.counts['artifacts']:,} artifacts satisfy the criteria and at least "
+        f"{max(1, criteria.minimum_rows):,} are asked for "
         f"(left out: {worst or 'nothing; there are no records yet'}); record more, or loosen the criteria."
     )
 
@@ -160,7 +164,9 @@ def _sides(candidates: list[dict[str, Any]]) -> pl.DataFrame:
 def _made(
     candidate: dict[str, Any], texts: Texts, stream: Stream, criteria: Criteria, gate: Gate
 ) -> list[Example]:
-    """The examples of a candidate; a conversation over budget becomes one per turn where that is asked for."""
+    """The examples of a candidate; a conversation over budget becomes one per turn where that is asked
+    for.
+    """
     made = list(stream.make(candidate, texts, criteria, None))
     splittable = criteria.over_budget == "split" and criteria.kind in ("sft", "reasoning", "openai-sft")
     if splittable and any(gate.tokens(example) > criteria.token_budget for example in made):

@@ -31,6 +31,7 @@ def refuse_if_halted() -> None:
     except (OSError, ValueError):
         why = "a halt whose file cannot be read"
     raise HaltedError(
-        f"Exporting: exports are halted ({why[:200]}); look at `pipeline alerts list`, and lift the halt with "
+        f"Exporting: exports are halted ({why[:200]}); look at `pipeline alerts list`, and lift the "
+        "halt with "
         "`pipeline alerts acknowledge ID`. Trying again before does not help."
     )

@@ -1,7 +1,7 @@
 """Every kind of export as streams of candidates, each with the function that makes examples of one.
 
-What belongs here: which candidates a kind takes, in which order. What does not: rows (``examples``) and the gate
-(``accepting``).
+What belongs here: which candidates a kind takes, in which order. What does not: rows (``examples``) and the
+gate (``accepting``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Make = Callable[[dict[str, Any], Texts, Criteria, str | None], Iterator[Example]
 
 
 class Stream(NamedTuple):
-    """Candidates in order of preference; ``sides`` are the artifacts that pairs point into, None otherwise."""
+    """Candidates in order of preference; ``sides`` are the artifacts that pairs point into, None
+    otherwise.
+    """
 
     part: str
     candidates: pl.DataFrame
@@ -33,7 +35,9 @@ class Stream(NamedTuple):
 
 
 def streams(records: Records, criteria: Criteria, refused: Counter[str]) -> tuple[int, list[Stream]]:
-    """How many artifacts there are, and the streams of a kind; ``refused`` counts artifacts and pairs left out."""
+    """How many artifacts there are, and the streams of a kind; ``refused`` counts artifacts and pairs left
+    out.
+    """
     known = records.artifacts(criteria)
     chosen = select(known, criteria, refused)
     made: list[Stream] = []

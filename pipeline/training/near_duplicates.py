@@ -3,9 +3,9 @@
 What belongs here: signatures and look-ups, by ``datasketch``. What does not: what counts as a row's text
 (``writing.rows.gist_of``).
 
-A text is the set of its runs of five words (folded to lower case); texts shorter than that are one run. Signatures
-have 64 permutations in 12 bands of 5, which find 97 % of pairs at similarity .75 and more than 99.9 % at .9; each
-find is confirmed on the runs themselves, so none is left out by chance.
+A text is the set of its runs of five words (folded to lower case); texts shorter than that are one run.
+Signatures have 64 permutations in 12 bands of 5, which find 97 % of pairs at similarity .75 and more than
+99.9 % at .9; each find is confirmed on the runs themselves, so none is left out by chance.
 """
 
 from __future__ import annotations

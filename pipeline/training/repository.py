@@ -1,6 +1,7 @@
 """A dataset repository on disk: shards, JSONL, card, manifest, checksums; a whole one or none.
 
-What belongs here: the layout, and the switch from a temporary sibling to its name. What does not: what rows say.
+What belongs here: the layout, and the switch from a temporary sibling to its name. What does not: what rows
+say.
 
 ```
 README.md      card: YAML for `datasets`, and honest text
@@ -44,7 +45,9 @@ MANIFEST_VERSION = 1
 
 
 class Written(NamedTuple):
-    """A repository: where it lies, its manifest, and the SHA-256 of its SHA256SUMS, which stands for all of it."""
+    """A repository: where it lies, its manifest, and the SHA-256 of its SHA256SUMS, which stands for all of
+    it.
+    """
 
     directory: Path
     manifest: dict[str, Any]
@@ -90,8 +93,11 @@ def _write_part(building: Path, part: Part, criteria: Criteria, examples: list[E
     rows = [example.row for split in SPLITS for example in by_split[split]]
     if len({form_of(row) for row in rows}) > 1:
         raise MixedPromptsError(
-            f"Exporting {criteria.kind}: rows of {part.name} mix prompts that are texts with prompts that are messages, "
-            "which trainers accept and train wrongly; nothing was written. This is a defect; please report it."
+            f"Exporting {criteria.kind}: rows of {part.name} mix prompts that are texts with prompts "
+            "that are "
+            "messages, which trainers accept and train wrongly; nothing was written. This is a "
+            "defect; please "
+            "report it."
         )
     schema = schema_of(criteria.kind, rows)
     splits: dict[str, Any] = {}
@@ -104,8 +110,8 @@ def _write_part(building: Path, part: Part, criteria: Criteria, examples: list[E
             split,
             criteria.kind,
             [example.row for example in chosen],
-            schema,
-            criteria.shard_rows,
+            schema=schema,
+            shard_rows=criteria.shard_rows,
         )
         lines = (
             building / "jsonl" / (f"{split}.jsonl" if part.folder == "data" else f"{part.name}-{split}.jsonl")
@@ -245,7 +251,9 @@ def _put_in_place(building: Path, directory: Path) -> None:
 
 
 def _clear_leftovers(directory: Path) -> None:
-    """Remove what exports that were killed left behind; a directory that stepped aside returns where none stands."""
+    """Remove what exports that were killed left behind; a directory that stepped aside returns where none
+    stands.
+    """
     for leftover in sorted(directory.parent.glob(f".{directory.name}.*-*")):
         state, _, process = leftover.name.removeprefix(f".{directory.name}.").partition("-")
         if state not in ("partial", "replaced") or not process.isdigit() or _alive(int(process)):

@@ -38,9 +38,9 @@ def together(keys: Sequence[Sequence[Hashable]]) -> list[int]:
 def deal(keys: Sequence[Sequence[Hashable]], shares: Shares, seed: int) -> list[str]:
     """The split of each row: whole components, drawn by the seed, fill test and validation to their shares.
 
-    A component larger than twice a split's share never goes there, so a few large components may leave test and
-    validation small or empty; the last component may exceed a share. The draw depends on the components' keys, not
-    on the order of rows.
+    A component larger than twice a split's share never goes there, so a few large components may leave test
+    and validation small or empty; the last component may exceed a share. The draw depends on the components'
+    keys, not on the order of rows.
     """
     components: dict[int, list[int]] = defaultdict(list)
     names: dict[int, str] = {}

@@ -1,12 +1,13 @@
 """From a row of an export back to the records and events that it was made of.
 
-What belongs here: finding the row, its events' rows in the tables, and the raw lines they were recorded as. What
-does not: printing.
+What belongs here: finding the row, its events' rows in the tables, and the raw lines they were recorded as.
+What does not: printing.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +44,9 @@ class Trace(NamedTuple):
 
 
 def find_entry(manifest: dict[str, Any], name: str) -> dict[str, Any]:
-    """The row that ``name`` means: ``split:index``, ``part:split:index``, or the beginning of its hash (8 or more)."""
+    """The row that ``name`` means: ``split:index``, ``part:split:index``, or the beginning of its hash (8 or
+    more).
+    """
     pieces = name.split(":")
     if len(pieces) in (2, 3) and pieces[-1].isdigit():
         part = pieces[0] if len(pieces) == 3 else "default"
@@ -54,7 +57,8 @@ def find_entry(manifest: dict[str, Any], name: str) -> dict[str, Any]:
     if len(found) != 1:
         what = "no row" if not found else f"{len(found)} rows"
         raise InputError(
-            f"Tracing {name[:80]!r}: {what} of this export has that name; write train:0, scores:test:3 or the first "
+            f"Tracing {name[:80]!r}: {what} of this export has that name; write train:0, "
+            "scores:test:3 or the first "
             "8 or more digits of a row's hash."
         )
     return dict(found[0])
@@ -111,12 +115,11 @@ def _raw_lines(spool: Path, events: set[str]) -> Iterator[tuple[str, tuple[str, 
     for path in sorted(spool.rglob("*.events")):
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                _, _, body = line.partition(b" ")
+                checksum, _, body = line.rstrip(b"\n").partition(b" ")
                 if not any(event.encode() in body for event in events):
                     continue
-                try:
-                    envelope = json.loads(body)
-                except ValueError:
-                    continue  # a torn line is reported by `pipeline capture verify`; no event of ours is whole there
+                if checksum != b"%08x" % zlib.crc32(body):
+                    continue  # torn: `pipeline capture verify` reports it, and no table was made of it
+                envelope = json.loads(body)
                 if isinstance(envelope, dict) and envelope.get("id") in events:
                     yield envelope["id"], (f"{path.relative_to(spool)}:{number}", envelope)

@@ -84,7 +84,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if not path.is_file():
         raise InputError(
-            f"Reading the export {directory}: it has no {MANIFEST}; name a directory that `pipeline export` wrote."
+            f"Reading the export {directory}: it has no {MANIFEST}; name a directory that `pipeline "
+            "export` wrote."
         )
     body = read_bytes(path, maximum=LARGEST_MANIFEST)
     try:
@@ -144,7 +145,8 @@ def _counts(found: _Repository) -> Iterator[str]:
         figures = {facts.get("rows"), entries[key], len(found.rows[key])}
         if len(figures) > 1:
             yield (
-                f"{part.name} {split}: {len(found.rows[key])} rows in Parquet, {facts.get('rows')} by the manifest's "
+                f"{part.name} {split}: {len(found.rows[key])} rows in Parquet, {facts.get('rows')} "
+                "by the manifest's "
                 f"figures, {entries[key]} in its list."
             )
     counts = manifest.get("counts", {})
@@ -218,7 +220,10 @@ def _splits(found: _Repository) -> Iterator[str]:
         sides.setdefault(component, set()).add(entry["split"])
     for component, splits in sides.items():
         if len(splits) > 1:
-            yield f"{_named(entries[component])} shares a prompt, session or lineage with rows of {', '.join(sorted(splits))}."
+            yield (
+                f"{_named(entries[component])} shares a prompt, session or lineage with rows of "
+                f"{', '.join(sorted(splits))}."
+            )
     read: dict[str, str] = {}
     for name, split, number, row in _all(found):
         standing = read.setdefault(prompt_hash(row), split)

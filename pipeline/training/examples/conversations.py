@@ -161,7 +161,9 @@ def tools_of(candidate: dict[str, Any], texts: Texts) -> str | None:
 
 
 def turns(talk: Conversation, which: str) -> Iterator[tuple[list[Message], list[Message]]]:
-    """Prompts and completions of a conversation: the ``whole`` answer, its ``last`` assistant turn or ``every`` one."""
+    """Prompts and completions of a conversation: the ``whole`` answer, its ``last`` assistant turn or
+    ``every`` one.
+    """
     if which == "whole":
         yield talk.prompt, talk.answer
         return

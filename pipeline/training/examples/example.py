@@ -16,7 +16,8 @@ DEFAULT_PART = "default"
 class Example:
     """A row and its provenance.
 
-    ``score`` is on 1-10, ``margin`` on 0-1; ``lineages`` and ``events`` are ids, ``rule`` says why the row is here.
+    ``score`` is on 1-10, ``margin`` on 0-1; ``lineages`` and ``events`` are ids, ``rule`` says why the row
+    is here.
     ``line`` (the row as JSON), the hashes, ``tokens``, ``split`` and ``index`` are filled in on the way.
     """
 

@@ -1,10 +1,10 @@
 """Who beats whom: pairs of artifacts by comparisons, locks and score gaps.
 
-What belongs here: the rules, each from frames or plain rows to pairs. What does not: texts; whether two prompts
-are byte-equal is decided where they are read (``preferences``).
+What belongs here: the rules, each from frames or plain rows to pairs. What does not: texts; whether two
+prompts are byte-equal is decided where they are read (``preferences``).
 
-A margin lies on 0-1: the gap of two mean scores / 9; |2p - 1| of a stated preference p; the distance in a ranking /
-the longest distance there; a lock without scores has the criteria's smallest margin.
+A margin lies on 0-1: the gap of two mean scores / 9; |2p - 1| of a stated preference p; the distance in a
+ranking / the longest distance there; a lock without scores has the criteria's smallest margin.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def compared(comparisons: Sequence[dict[str, Any]], refused: Counter[str]) -> li
 
 
 def locked(locks: pl.DataFrame, artifacts: pl.DataFrame, criteria: Criteria) -> list[Pair]:
-    """Artifacts of lineages that the user kept beat those of lineages not kept: same session, cycle and question.
+    """Artifacts of lineages that the user kept beat those of lineages not kept: same session, cycle and
+    question.
 
     The last lock or release of a lineage and cycle counts. A lock without a cycle is for the session's newest
     cycle that had begun by then.
@@ -128,7 +129,8 @@ def scored_apart(artifacts: pl.DataFrame, criteria: Criteria) -> list[Pair]:
 def settle(groups: Iterable[list[Pair]], criteria: Criteria, refused: Counter[str]) -> list[Pair]:
     """One verdict per two artifacts: the first group that knows it decides, and any that disagrees voids it.
 
-    ``refused`` counts pairs of one artifact with itself, contradicted ones, and those below the smallest margin.
+    ``refused`` counts pairs of one artifact with itself, contradicted ones, and those below the smallest
+    margin.
     """
     verdicts: dict[tuple[str, str], Pair] = {}
     void: set[tuple[str, str]] = set()
@@ -158,7 +160,8 @@ def find_pairs(
     criteria: Criteria,
     refused: Counter[str],
 ) -> pl.DataFrame:
-    """The pairs that the criteria's rules make of the selected artifacts, each side an index of ``artifacts``.
+    """The pairs that the criteria's rules make of the selected artifacts, each side an index of
+    ``artifacts``.
 
     Columns: chosen, rejected (row numbers), margin, rule, events, at, draw, complexity.
     """

@@ -1,7 +1,7 @@
 """Pairs of completions of one prompt: ``preferences``, ``openai-dpo`` and the margin pairs of ``rewards``.
 
-What belongs here: the rows of pairs, and the last word on whether two artifacts answered byte-equal prompts with
-different texts. What does not: who beats whom (``pairing``).
+What belongs here: the rows of pairs, and the last word on whether two artifacts answered byte-equal prompts
+with different texts. What does not: who beats whom (``pairing``).
 """
 
 from __future__ import annotations

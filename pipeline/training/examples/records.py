@@ -1,4 +1,5 @@
-"""Reading the tables of schema ``training`` for examples: who stands where, then the texts of what was chosen.
+"""Reading the tables of schema ``training`` for examples: who stands where, then the texts of what was
+chosen.
 
 What belongs here: brief connections, frames, and ``Texts`` by id. What does not: choosing (``selecting``),
 rows (one module per kind). No connection is held while rows are made.
@@ -55,7 +56,8 @@ class Records:
             return hashlib.sha256(b"").hexdigest()
         with self.warehouse.reading() as connection:
             known = connection.execute(
-                "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ledger' AND table_name = 'hours'"
+                "SELECT count(*) FROM information_schema.tables "
+                "WHERE table_schema = 'ledger' AND table_name = 'hours'"
             ).fetchone()
             rows = (
                 connection.execute(statements.STATE, {"until": self.until}).fetchall()
@@ -82,7 +84,9 @@ class Records:
         return self._frame(statements.LOCKS, {"synthetic": criteria.include_synthetic})
 
     def texts(self, chosen: pl.DataFrame, *, spans: bool = False, into: Texts | None = None) -> Texts:
-        """The texts of the artifacts in ``chosen`` (columns artifact_id, attempt_id, …_hash), over one connection."""
+        """The texts of the artifacts in ``chosen`` (columns artifact_id, attempt_id, …_hash), over one
+        connection.
+        """
         texts = into or Texts()
         texts.outputs, texts.inputs, texts.spans = {}, {}, {}
         with self._connection() as connection:

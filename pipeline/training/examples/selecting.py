@@ -15,7 +15,9 @@ from pipeline.settings.exports import Criteria
 
 
 def select(artifacts: pl.DataFrame, criteria: Criteria, refused: Counter[str]) -> pl.DataFrame:
-    """The artifacts that satisfy the criteria but for their score; ``refused`` counts the others by reason."""
+    """The artifacts that satisfy the criteria but for their score; ``refused`` counts the others by
+    reason.
+    """
     during = criteria.time_range
     steps: list[tuple[str, pl.Expr | None]] = [
         ("synthetic", None if criteria.include_synthetic else ~pl.col("synthetic")),

@@ -1,7 +1,8 @@
 """The SQL that examples are read with: narrow rows first, texts only of what was chosen.
 
-What belongs here: statements over the tables of schema ``training``. What does not: when they run (``records``).
-Table names come from code (``{attempts}`` is a table or an empty stand-in), values are bound or registered.
+What belongs here: statements over the tables of schema ``training``. What does not: when they run
+(``records``). Table names come from code (``{attempts}`` is a table or an empty stand-in), values are bound
+or registered.
 """
 
 from __future__ import annotations

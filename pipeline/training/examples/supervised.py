@@ -28,7 +28,9 @@ from pipeline.training.examples.records import Texts
 def sft(
     candidate: dict[str, Any], texts: Texts, criteria: Criteria, which: str | None = None
 ) -> Iterator[Example]:
-    """``prompt`` and ``completion`` (or ``messages``), with ``tools`` as JSON text where the agent had any."""
+    """``prompt`` and ``completion`` (or ``messages``), with ``tools`` as JSON text where the agent had
+    any.
+    """
     talk = conversation(candidate, texts, system=criteria.system_prompt != "leave_out")
     for prompt, completion in turns(talk, which or criteria.turns):
         yield _row(candidate, talk, prompt, completion, criteria)
@@ -67,7 +69,9 @@ def openai_sft(
 
 
 def for_openai(message: Message) -> Message:
-    """A message as OpenAI's files have it: no reasoning, arguments as JSON text, null content beside calls."""
+    """A message as OpenAI's files have it: no reasoning, arguments as JSON text, null content beside
+    calls.
+    """
     changed = {key: value for key, value in message.items() if key not in ("reasoning_content", "tool_calls")}
     if message["role"] == "tool":
         changed.pop("name", None)
@@ -112,17 +116,16 @@ def _row(
 def with_reasoning(answer: list[Message], spans: list[dict[str, Any]]) -> list[Message]:
     """The answer with the text of reasoning spans put to the assistant's turns they belong to.
 
-    Calls of the model follow the assistant's turns in order. Reasoning belongs to the call it is a part of, else to
-    the next call, else to the last one; without any call it belongs to the first turn. A turn that has reasoning
-    of its own keeps that.
+    Calls of the model follow the assistant's turns in order. Reasoning belongs to the call it is a part of,
+    else to the next call, else to the last one; without any call it belongs to the first turn. A turn that
+    has reasoning of its own keeps that.
     """
     thoughts = iter(_thoughts(spans))
     changed = []
     for message in answer:
         text = next(thoughts, "") if message["role"] == "assistant" else ""
-        if text and "reasoning_content" not in message:
-            message = ordered({**message, "reasoning_content": text})
-        changed.append(message)
+        bare = bool(text) and "reasoning_content" not in message
+        changed.append(ordered({**message, "reasoning_content": text}) if bare else message)
     return changed
 
 

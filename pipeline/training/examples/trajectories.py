@@ -1,7 +1,7 @@
 """Whole runs in the Agent Trajectory Interchange Format (``atif``).
 
-What belongs here: an attempt as one ATIF document: system and user messages, then the agent's turns with their
-reasoning, tool calls and observations. What does not: validating it, which the package ``atif`` does.
+What belongs here: an attempt as one ATIF document: system and user messages, then the agent's turns with
+their reasoning, tool calls and observations. What does not: validating it, which the package ``atif`` does.
 """
 
 from __future__ import annotations

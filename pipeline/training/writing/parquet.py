@@ -1,10 +1,11 @@
 """Rows to Parquet shards and back, the same bytes for the same rows.
 
-What belongs here: Arrow types, fixed settings, the features as the dataset card states them. What does not: what the
-rows say.
+What belongs here: Arrow types, fixed settings, the features as the dataset card states them. What does not:
+what the rows say.
 
-Tool calls vary from row to row, and Parquet would give every call the arguments of all others as nulls. So a call
-is stored as JSON text, declared as ``json`` in the card and in the file, and ``datasets`` hands out objects.
+Tool calls vary from row to row, and Parquet would give every call the arguments of all others as nulls. So a
+call is stored as JSON text, declared as ``json`` in the card and in the file, and ``datasets`` hands out
+objects.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ def _dump(value: Any) -> str:
 
 
 def write_shards(
-    folder: Path, split: str, kind: str, rows: Sequence[Row], schema: pa.Schema, shard_rows: int
+    folder: Path, split: str, kind: str, rows: Sequence[Row], *, schema: pa.Schema, shard_rows: int
 ) -> list[Path]:
     """Write ``<split>-0000N-of-0000M.parquet`` and return their paths."""
     count = max(1, -(-len(rows) // shard_rows))

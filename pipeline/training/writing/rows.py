@@ -1,7 +1,7 @@
 """What every format's rows have in common: a prompt, texts, one canonical line and its hash.
 
-What belongs here: reading these from a row of any kind, so that export and verification agree. What does not: what
-one format demands (``formats``).
+What belongs here: reading these from a row of any kind, so that export and verification agree. What does
+not: what one format demands (``formats``).
 """
 
 from __future__ import annotations
