@@ -110,7 +110,7 @@ def assert_all_prepared(trainer: Any, splits: dict[str, Any], column: str) -> No
 def test_supervised(name: str, exports: dict[str, Written], fast: Any, tmp_path: Path) -> None:
     splits = load(exports[name], tmp_path)
     trainer = SFTTrainer(
-        model=tiny.language_model(fast),
+        model=tiny.language_model(fast, tmp_path / "model"),
         args=SFTConfig(
             **options(tmp_path),
             max_length=LONGEST,
@@ -136,7 +136,7 @@ def test_supervised(name: str, exports: dict[str, Written], fast: Any, tmp_path:
 def test_preferences(name: str, exports: dict[str, Written], fast: Any, tmp_path: Path) -> None:
     splits = load(exports[name], tmp_path)
     trainer = DPOTrainer(
-        model=tiny.language_model(fast),
+        model=tiny.language_model(fast, tmp_path / "model"),
         args=DPOConfig(**options(tmp_path), max_length=LONGEST),
         train_dataset=splits["train"],
         eval_dataset={key: split for key, split in splits.items() if key != "train"},
@@ -166,7 +166,7 @@ def test_kto(name: str, exports: dict[str, Written], fast: Any, tmp_path: Path) 
     splits = load(exports[name], tmp_path)
     assert set(splits["train"]["label"]) == {True, False}
     trainer = KTOTrainer(
-        model=tiny.language_model(fast),
+        model=tiny.language_model(fast, tmp_path / "model"),
         args=KTOConfig(**options(tmp_path), max_length=LONGEST),
         train_dataset=splits["train"],
         eval_dataset={key: split for key, split in splits.items() if key != "train"},
@@ -186,7 +186,7 @@ def test_grpo(name: str, exports: dict[str, Written], fast: Any, tmp_path: Path)
         return [float(place) for place, _ in enumerate(completions)]
 
     trainer = GRPOTrainer(
-        model=tiny.language_model(fast),
+        model=tiny.language_model(fast, tmp_path / "model"),
         reward_funcs=reward,
         args=GRPOConfig(
             **options(tmp_path), num_generations=2, max_completion_length=4, max_prompt_length=None

@@ -66,9 +66,10 @@ def _configuration(fast: Any) -> Any:
     )
 
 
-def language_model(fast: Any) -> Any:
-    """A random model that writes."""
-    return Qwen2ForCausalLM(_configuration(fast))
+def language_model(fast: Any, directory: Path) -> Any:
+    """A random model that writes, saved so that trainers can load their reference from the same place."""
+    Qwen2ForCausalLM(_configuration(fast)).save_pretrained(directory)
+    return Qwen2ForCausalLM.from_pretrained(directory)
 
 
 def reward_model(fast: Any) -> Any:

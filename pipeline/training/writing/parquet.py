@@ -23,6 +23,14 @@ from pipeline.training.writing.rows import Row
 ROWS_PER_GROUP = 5_000
 _OPTIONAL = ("name", "reasoning_content", "tool_calls", "tool_call_id")
 
+ORDER = (
+    *("data_source", "messages", "input", "prompt", "completion", "chosen", "rejected"),
+    *("preferred_output", "non_preferred_output", "margin", "tools", "score", "label", "ability", "style"),
+    *("ground_truth", "reference", "split", "index", "reference_score", "mean_score", "reward_model"),
+    *("extra_info", "attempts"),
+)
+"""The order of columns and of keys in structures: that of rows, also where the first rows lack some."""
+
 ATIF_COLUMNS = pa.schema(
     [
         ("trajectory_id", pa.string()),
@@ -38,11 +46,12 @@ def schema_of(kind: str, rows: Sequence[Row]) -> pa.Schema:
     """The Arrow schema of rows of one kind: every column that occurs, messages with every key that occurs."""
     if kind == "atif":
         return ATIF_COLUMNS
-    names: dict[str, Any] = {}
-    for row in rows:
-        for name in row:
-            names.setdefault(name, None)
+    names = _in_order(rows)
     return pa.schema([(name, _column([row.get(name) for row in rows], kind)) for name in names])
+
+
+def _in_order(values: Sequence[Row]) -> list[str]:
+    return sorted({name for value in values for name in value}, key=ORDER.index)
 
 
 def _column(values: list[Any], kind: str) -> pa.DataType:
@@ -58,8 +67,7 @@ def _column(values: list[Any], kind: str) -> pa.DataType:
         return pa.string()
     if isinstance(first, list):
         return pa.list_(_messages(known, kind)) if "role" in first[0] else pa.list_(pa.string())
-    keys = dict.fromkeys(key for value in known for key in value)
-    return pa.struct([(key, _column([value.get(key) for value in known], kind)) for key in keys])
+    return pa.struct([(key, _column([value.get(key) for value in known], kind)) for key in _in_order(known)])
 
 
 def _messages(lists: list[Any], kind: str) -> pa.DataType:

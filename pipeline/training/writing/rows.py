@@ -14,6 +14,9 @@ import msgspec
 
 Row = dict[str, Any]
 
+VERBATIM = ("arguments", "tools")
+"""Keys whose values may hold anything that JSON can."""
+
 
 def line_of(row: Row) -> bytes:
     """The row as one canonical line of JSON: keys in order, nothing null, no line feed."""
@@ -26,9 +29,17 @@ def hash_of(line: bytes) -> str:
 
 
 def without_nulls(value: Any) -> Any:
-    """The value with every key left out whose value is null; null elements of lists stay."""
+    """The value with every key left out whose value is null; null elements of lists stay.
+
+    Parquet cannot tell such a key from none. What a tool was called with and how tools are defined is left
+    as it is: there a null says something, and these are kept as JSON text.
+    """
     if isinstance(value, dict):
-        return {key: without_nulls(part) for key, part in value.items() if part is not None}
+        return {
+            key: part if key in VERBATIM else without_nulls(part)
+            for key, part in value.items()
+            if part is not None
+        }
     if isinstance(value, list):
         return [without_nulls(part) for part in value]
     return value
