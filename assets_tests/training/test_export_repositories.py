@@ -247,7 +247,7 @@ def test_no_canary_passes_the_door(tmp_path: Path) -> None:
         )
     records = state.into(tmp_path)
     for kind in ("sft", "kto", "reasoning", "grpo", "verl", "openai-sft", "atif"):
-        written = export(records, criteria(kind), tmp_path / kind)  # type: ignore[arg-type]
+        written = export(records, criteria(kind), tmp_path / kind)
         report = verify(written.directory, default_detector(), CANARIES)
         assert report.problems == {}
         assert sum(written.manifest["privacy"]["acted_on"].values()) > 0
