@@ -69,7 +69,7 @@ def _rows(table: Table, count: int, prefix: str, **columns: Any) -> pl.DataFrame
         "hour": pl.repeat(HOUR.start, count, eager=True),
         "session_id": pl.Series(_ids("session-", SESSIONS)).gather(np.arange(count) % SESSIONS),
         "event_id": _ids(f"01K{prefix}", count),
-        "at": [HOUR.start + timedelta(microseconds=3_000 * number) for number in range(count)],
+        "happened_at": [HOUR.start + timedelta(microseconds=3_000 * number) for number in range(count)],
         "source": pl.repeat("bench", count, eager=True),
         "synthetic": pl.repeat(False, count, eager=True),
         "content_hash": pl.repeat("0" * 32, count, eager=True),

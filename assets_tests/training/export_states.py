@@ -54,7 +54,7 @@ class State:
                 "event_id": event_id,
                 "kind": KIND_OF_BODY[type(body)],
                 "subject": session,
-                "at": at or START + timedelta(milliseconds=number),
+                "happened_at": at or START + timedelta(milliseconds=number),
                 "synthetic": synthetic,
                 "application": "tests",
                 "content_hash": f"{number:032x}",
@@ -156,8 +156,8 @@ def write_events(events: Iterable[dict[str, Any]], directory: Path) -> Records:
     warehouse = Warehouse(directory / "warehouse.duckdb")
     frame = pl.DataFrame(list(events), schema=EVENTS_SCHEMA)
     known: set[str] = set()
-    for hour in sorted({Hour.of(instant) for instant in frame["at"]}):
-        during = frame.filter(pl.col("at").is_between(hour.start, hour.end, closed="left"))
+    for hour in sorted({Hour.of(instant) for instant in frame["happened_at"]}):
+        during = frame.filter(pl.col("happened_at").is_between(hour.start, hour.end, closed="left"))
         projected = project(during, hour, known_contents=known)
         warehouse.replace_hours(
             hour,

@@ -212,7 +212,9 @@ def test_an_hour_without_records_says_so_and_a_halt_too(data_directory: Path) ->
     assert set(rows["status"]) == {"refused"}
     assert all("there are no records yet" in reason for reason in rows["reason"])
     (data_directory / "spool").mkdir()
-    (data_directory / "spool" / "halt.json").write_text('{"reason": "privacy-violation"}', encoding="utf-8")
+    (data_directory / "spool" / "halt.json").write_text(
+        '{"halts": [{"name": "privacy-violation", "alert_id": "1"}]}', encoding="utf-8"
+    )
     result = materialise(hour.key)
     rows = Warehouse(data_directory / "warehouse.duckdb").read_hour(EXPORTS, hour)
     assert set(rows["status"]) == {"halted"}

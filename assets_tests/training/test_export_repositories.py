@@ -284,7 +284,7 @@ def test_a_standing_directory_is_replaced_only_when_asked(records: Records, tmp_
 def test_a_halt_stops_exports(records: Records, folder: Path, tmp_path: Path) -> None:
     halt = folder / "spool" / "halt.json"
     halt.parent.mkdir(exist_ok=True)
-    for body in ('{"reason": "privacy-violation"}', "{torn"):
+    for body in ('{"halts": [{"name": "privacy-violation", "alert_id": "1"}]}', "{torn"):
         halt.write_text(body, encoding="utf-8")
         with pytest.raises(HaltedError, match="exports are halted"):
             export(records, criteria("grpo"), tmp_path / "out")

@@ -26,6 +26,7 @@ class _Commands(click.Group):
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
         "export": "pipeline.cli.export",
+        "training": "pipeline.cli.training",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -270,5 +270,7 @@ def _print_trace(found: Trace) -> None:
             f"{origin.event_id}  {origin.table or 'in no table'}  session {record.get('session_id', '?')}"
         )
         if record:
-            click.echo(f"  happened {record['at']:%Y-%m-%d %H:%M:%S} UTC, recorded by {record['source']}")
-        click.echo(f"  raw: {origin.raw_file or 'not in the spool any more'}")
+            click.echo(
+                f"  happened {record['happened_at']:%Y-%m-%d %H:%M:%S} UTC, recorded by {record['source']}"
+            )
+        click.echo(f"  raw: {origin.raw_file or 'neither archived nor in the spool'}")

@@ -61,7 +61,7 @@ def _export_asset(kind: Kind) -> dg.AssetsDefinition:
             for hour in hours_of(context):
                 receipt = export_hour(kind, hour, warehouse.warehouse())
         except PipelineError as error:
-            raise as_dagster_failure(error) from error
+            raise as_dagster_failure(error, context.op_execution_context.retry_number) from error
         manifest = manifest_of(receipt)
         plots = distributions(manifest) if manifest else {}
         return dg.MaterializeResult(

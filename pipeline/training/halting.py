@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from pipeline.capture.spool import spool_directory
 from pipeline.errors import PipelineError
-from pipeline.settings.places import data_directory
 
 
 class HaltedError(PipelineError):
@@ -18,20 +18,16 @@ class HaltedError(PipelineError):
 
 def refuse_if_halted() -> None:
     """Raise ``HaltedError`` while a halt is in force; a halt file that cannot be read counts as one."""
-    path = data_directory() / "spool" / "halt.json"
+    path = spool_directory() / "halt.json"
     if not path.exists():
         return
     try:
         found = json.loads(path.read_bytes())
-        why = (
-            str(found.get("reason") or found.get("alert") or "an alert")
-            if isinstance(found, dict)
-            else "an alert"
-        )
-    except (OSError, ValueError):
+        halts = found["halts"]
+        why = ", ".join(str(halt["name"]) for halt in halts)
+    except (OSError, ValueError, KeyError, TypeError):
         why = "a halt whose file cannot be read"
     raise HaltedError(
-        f"Exporting: exports are halted ({why[:200]}); look at `pipeline alerts list`, and lift the "
-        "halt with "
-        "`pipeline alerts acknowledge ID`. Trying again before does not help."
+        f"Exporting: exports are halted ({why[:200]}); look at `pipeline alerts list`, and lift the halt "
+        "with `pipeline alerts acknowledge ID`. Trying again before does not help."
     )

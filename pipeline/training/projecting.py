@@ -27,7 +27,7 @@ EVENTS_SCHEMA: dict[str, pl.DataType] = {
     "event_id": pl.String(),
     "kind": pl.String(),
     "subject": pl.String(),
-    "at": UTC_DATETIME,
+    "happened_at": UTC_DATETIME,
     "synthetic": pl.Boolean(),
     "application": pl.String(),
     "content_hash": pl.String(),
@@ -64,8 +64,8 @@ def project(
     ordered = (
         events.select(list(EVENTS_SCHEMA))
         .filter(pl.col("kind").is_in(list(TABLE_OF_KIND)))
-        .sort("at", "event_id")
-        .with_columns(pl.col("at").dt.epoch("us"), pl.col("application").fill_null(UNNAMED))
+        .sort("happened_at", "event_id")
+        .with_columns(pl.col("happened_at").dt.epoch("us"), pl.col("application").fill_null(UNNAMED))
     )
     start, end = (int(edge.timestamp()) * 1_000_000 for edge in (hour.start, hour.end))
     for number, event in enumerate(ordered.iter_rows(named=True)):
@@ -75,7 +75,7 @@ def project(
         except (msgspec.DecodeError, UnicodeError) as error:
             rejected[table.name].append(_refused(event, number, f"its body cannot be read: {error}"))
             continue
-        if not start <= event["at"] < end:
+        if not start <= event["happened_at"] < end:
             rejected[table.name].append(_refused(event, number, f"it did not happen in {hour}"))
             continue
         recorded = _recorded(event, start)
@@ -91,7 +91,7 @@ def _recorded(event: Mapping[str, Any], hour: int) -> Row:
         "hour": hour,
         "session_id": event["subject"],
         "event_id": event["event_id"],
-        "at": event["at"],
+        "happened_at": event["happened_at"],
         "source": event["application"],
         "synthetic": event["synthetic"],
         "content_hash": event["content_hash"],

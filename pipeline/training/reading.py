@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from pipeline.hours import Hour
+from pipeline.training.tables import CONTENTS
 from pipeline.warehouse.statements import existing_columns
 from pipeline.warehouse.store import Warehouse
 from pipeline.warehouse.tables import Table
@@ -63,7 +64,8 @@ def _select(
     key = ", ".join(table.key)
     return connection.execute(
         f"SELECT {', '.join(columns)} FROM {table.name} {where} "
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY at, event_id) = 1 ORDER BY at, event_id",
+        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY happened_at, event_id) = 1 "
+        "ORDER BY happened_at, event_id",
         values,
     ).pl()
 
@@ -86,3 +88,32 @@ def whole_conversation(spans: Sequence[dict[str, Any]], span_id: str) -> list[Me
         for side in ("input_messages", "output_messages")
         for message in json.loads(span[side])
     ]
+
+
+def earlier_contents(warehouse: Warehouse, hour: Hour) -> set[str]:
+    """Hashes of contents that hours before ``hour`` hold."""
+    if not warehouse.path.exists():
+        return set()
+    with warehouse.reading() as connection:
+        if not existing_columns(connection, CONTENTS):
+            return set()
+        rows = connection.execute(
+            f"SELECT DISTINCT hash FROM {CONTENTS.name} WHERE hour < ?", [hour.start]
+        ).fetchall()
+    return {digest for (digest,) in rows}
+
+
+def contradicting_ids(warehouse: Warehouse, table: Table, hour: Hour) -> list[str]:
+    """Ids of records of ``hour`` that another one, of this hour or earlier, has too and says otherwise."""
+    rejected = warehouse.rejected_rows(table, hour)
+    within = rejected.filter(pl.col("reason").str.contains("says something else", literal=True))
+    ids = {json.loads(row)[table.key[0]] for row in within["row"].to_list()}
+    with warehouse.reading() as connection:
+        key = table.key[0]
+        rows = connection.execute(
+            f"SELECT DISTINCT mine.{key} FROM {table.name} AS mine JOIN {table.name} AS other "
+            f"ON mine.{key} = other.{key} AND mine.content_hash <> other.content_hash "
+            "WHERE mine.hour = $hour AND other.hour < $hour",
+            {"hour": hour.start},
+        ).fetchall()
+    return sorted(ids | {one for (one,) in rows})

@@ -31,7 +31,7 @@ class _Recorded(pa.DataFrameModel):
     hour: UtcInstant = pa.Field(description="start of the hour the event happened in, UTC")
     session_id: pl.String = pa.Field(str_length=IDENTIFIER, description="session that the record belongs to")
     event_id: pl.String = pa.Field(description="id of the event that the row was made of")
-    at: UtcInstant = pa.Field(description="when it happened, UTC")
+    happened_at: UtcInstant = pa.Field(description="when it happened, UTC")
     source: pl.String = pa.Field(description="application that recorded it, for example import:tau-bench")
     synthetic: pl.Boolean = pa.Field(description="made by a simulator or stub")
     content_hash: pl.String = pa.Field(
@@ -346,7 +346,7 @@ class LearningInsights(_Recorded):
         strict = True
 
 
-RECORD_COLUMNS = ("hour", "session_id", "event_id", "at", "source", "synthetic", "content_hash")
+RECORD_COLUMNS = ("hour", "session_id", "event_id", "happened_at", "source", "synthetic", "content_hash")
 """Columns that every record's table begins with."""
 
 CONTENTS = Table("training.contents", Contents, ("hash",), "Prompts, tools, flows and documents by hash.")

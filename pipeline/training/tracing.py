@@ -7,15 +7,18 @@ What does not: printing.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import polars as pl
 
+from pipeline.capture.envelope import Envelope
+from pipeline.capture.spool import read_segment, segments, spool_directories
 from pipeline.errors import InputError
-from pipeline.settings.places import data_directory
+from pipeline.hours import Hour
+from pipeline.telemetry.archive import default_archive
 from pipeline.training import tables
 from pipeline.training.verifying import read_manifest
 from pipeline.training.writing.formats import part_of
@@ -83,7 +86,7 @@ def trace(directory: Path, name: str, warehouse: Warehouse) -> Trace:
     manifest = read_manifest(directory)
     entry = find_entry(manifest, name)
     recorded = _recorded(warehouse, entry["events"])
-    raw = dict(_raw_lines(data_directory() / "spool", set(entry["events"])))
+    raw = _raw_lines(entry["events"], recorded)
     origins = []
     for event_id in entry["events"]:
         table, record = recorded.get(event_id, (None, {}))
@@ -110,16 +113,42 @@ def _recorded(warehouse: Warehouse, events: Sequence[str]) -> dict[str, tuple[st
     return found
 
 
-def _raw_lines(spool: Path, events: set[str]) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
-    """Event id to file and envelope, from the segments that still lie in the spool."""
-    for path in sorted(spool.rglob("*.events")):
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                checksum, _, body = line.rstrip(b"\n").partition(b" ")
-                if not any(event.encode() in body for event in events):
-                    continue
-                if checksum != b"%08x" % zlib.crc32(body):
-                    continue  # torn: `pipeline capture verify` reports it, and no table was made of it
-                envelope = json.loads(body)
-                if isinstance(envelope, dict) and envelope.get("id") in events:
-                    yield envelope["id"], (f"{path.relative_to(spool)}:{number}", envelope)
+def _raw_lines(
+    events: Sequence[str], recorded: dict[str, tuple[str, dict[str, Any]]]
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Event id to the place of its raw line and what it says: from the archive, else from open segments."""
+    hours = sorted({Hour.of(record["hour"]) for _, record in recorded.values()})
+    found = _archived(events, hours)
+    missing = set(events) - set(found)
+    if missing:
+        found.update(_in_segments(missing, {hour.key for hour in hours}))
+    return found
+
+
+def _archived(events: Sequence[str], hours: list[Hour]) -> dict[str, tuple[str, dict[str, Any]]]:
+    wanted = pl.DataFrame({"id": list(events)}, schema={"id": pl.String})
+    with default_archive().reading(*hours) as connection:
+        if connection is None:
+            return {}
+        connection.register("wanted", wanted)
+        rows = connection.execute(
+            "SELECT event_id, kind, happened_at, process, sequence, content_hash, body, file, byte_offset "
+            "FROM lines WHERE event_id IN (SELECT id FROM wanted) ORDER BY file, byte_offset"
+        ).pl()
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for row in rows.iter_rows(named=True):
+        where = f"{Path(row.pop('file')).name} at byte {row.pop('byte_offset')} of its segment"
+        found.setdefault(row["event_id"], (where, {**row, "body": json.loads(row["body"])}))
+    return found
+
+
+def _in_segments(events: set[str], hours: set[str]) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    """Only segments of those hours; all where no hour is known."""
+    for segment in segments(spool_directories()):
+        if hours and segment.hour not in hours:
+            continue
+        for line in read_segment(segment.path):
+            envelope = line.event
+            if isinstance(envelope, Envelope) and envelope.id in events:
+                where = f"{segment.hour} {segment.path.name} line {line.number}"
+                yield envelope.id, (where, msgspec.json.decode(msgspec.json.encode(envelope)))

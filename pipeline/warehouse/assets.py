@@ -63,10 +63,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A further check of a table: its meaning, and the function that judges the hour's rows."""
+    """A further check of a table: its meaning, and the function that judges the hour's rows.
+
+    Where it is ``blocking`` and fails with the severity ERROR, nothing that stands on the table is computed.
+    """
 
     description: str
     judge: Callable[[Step, pl.DataFrame], Finding]
+    blocking: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ def table_assets(
                 base = _base(tables, hour, configuration) if reusable else None
                 written = _fill(step, tables, compute, base, upstream)
         except PipelineError as error:
-            raise as_dagster_failure(error) from error
+            context.log.warning(str(error))
+            raise as_dagster_failure(error, context.op_execution_context.retry_number) from error
         for output, outcome in zip(outputs, written, strict=True):
             yield _result(output, outcome, step)
 
@@ -151,11 +156,15 @@ def hours_of(context: dg.AssetExecutionContext) -> list[Hour]:
     return sorted(Hour.parse(key) for key in context.partition_keys)
 
 
-def as_dagster_failure(error: PipelineError) -> Exception:
-    """The error as Dagster shows it: one sentence; what may succeed later is tried again three times."""
-    if error.retryable:
-        return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS)
-    return dg.Failure(description=str(error), allow_retries=False)
+def as_dagster_failure(error: PipelineError, retries_so_far: int = 0) -> Exception:
+    """The error as Dagster shows it: one sentence; what may succeed later is tried again three times.
+
+    The pauses double, from five seconds on.
+    """
+    if error.retryable and retries_so_far < RETRIES:
+        return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS * 2**retries_so_far)
+    tried = f" Tried {retries_so_far + 1} times; what was to be written waits." if retries_so_far else ""
+    return dg.Failure(description=f"{error}{tried}", allow_retries=False)
 
 
 def _spec(
@@ -207,7 +216,7 @@ def _check_specs(output: Output) -> list[dg.AssetCheckSpec]:
             description="Every row satisfies the table's model (types, bounds, key); others are kept apart.",
         ),
         *(
-            dg.AssetCheckSpec(name, asset=key, description=check.description)
+            dg.AssetCheckSpec(name, asset=key, description=check.description, blocking=check.blocking)
             for name, check in output.checks.items()
         ),
     ]

@@ -62,15 +62,11 @@ class LedgerEntry:
     rejected: int
 
 
-def listed(table: Table) -> str:
-    """The table's columns for a SELECT, quoted: a name such as "at" is a word of SQL."""
-    return ", ".join(f'"{column.name}"' for column in table.columns)
-
-
 def select_hour(connection: duckdb.DuckDBPyConnection, table: Table, hour: Hour) -> pl.DataFrame:
     """The rows of ``hour`` in the table's columns and types."""
+    selected = ", ".join(column.name for column in table.columns)
     rows = connection.execute(
-        f"SELECT {listed(table)} FROM {table.name} WHERE hour = $hour", {"hour": hour.start}
+        f"SELECT {selected} FROM {table.name} WHERE hour = $hour", {"hour": hour.start}
     ).pl()
     return rows.cast(table.polars_schema)  # type: ignore[arg-type]
 
@@ -106,14 +102,14 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     if not existing:
         # Long texts are stored with zstd: a tenth of the size, and they are read whole and seldom.
         columns = ", ".join(
-            f'"{column.name}" {types[column.name]}{" USING COMPRESSION zstd" if column.long_text else ""}'
+            f"{column.name} {types[column.name]}{' USING COMPRESSION zstd' if column.long_text else ''}"
             for column in table.columns
         )
         connection.execute(f"CREATE TABLE {table.name} ({columns})")
         return
     for column in table.columns:
         if column.name not in existing:
-            connection.execute(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {types[column.name]}')
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {types[column.name]}")
     for name in set(existing) - set(types):
         raise WarehouseError(
             f"Writing {table.name}: the file has a column {name} that this version does not know; made by a "

@@ -34,7 +34,6 @@ from pipeline.warehouse.statements import (
     insert_rejected,
     insert_rows,
     ledger_entries,
-    listed,
     record_hour,
     select_hour,
     select_rejected,
@@ -179,6 +178,18 @@ class Warehouse:
                 frames.append(select_hour(connection, table, hour))
         return frames
 
+    def read_columns(self, table: Table, hour: Hour, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of the rows of ``hour``; raises ``InputError`` where it was never written."""
+        entry = self.entries([table], hour)[0]
+        if entry is None:
+            raise _never_materialised(table, hour, self.newest_hour(table))
+        selected = ", ".join(column.name for column in table.columns if column.name in columns)
+        with self.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {selected} FROM {table.name} WHERE hour = $hour", {"hour": hour.start}
+            ).pl()
+        return rows.select(pl.col(name).cast(table.polars_schema[name]) for name in columns)
+
     def read_all(self, table: Table) -> pl.DataFrame:
         """Every row of the table; empty where it was never written."""
         if not self.path.exists():
@@ -186,7 +197,8 @@ class Warehouse:
         with self.reading() as connection:
             if not existing_columns(connection, table):
                 return table.empty()
-            rows = connection.execute(f"SELECT {listed(table)} FROM {table.name}").pl()
+            selected = ", ".join(column.name for column in table.columns)
+            rows = connection.execute(f"SELECT {selected} FROM {table.name}").pl()
         return rows.cast(table.polars_schema)  # type: ignore[arg-type]
 
     def rejected_rows(self, table: Table, hour: Hour | None) -> pl.DataFrame:

@@ -22,6 +22,7 @@ ENTRY_SCHEMA: dict[str, pl.DataType] = {
     "cycle": pl.Int64(),
     "lineage_id": pl.String(),
     "agent_id": pl.String(),
+    "agent": pl.String(),
     "configuration_hash": pl.String(),
     "model": pl.String(),
     "score": pl.Float64(),
@@ -29,7 +30,8 @@ ENTRY_SCHEMA: dict[str, pl.DataType] = {
     "locked": pl.Boolean(),
     "synthetic": pl.Boolean(),
 }
-"""A lineage in one cycle of its session: ``score`` is the mean of its artifacts' scores (1-10)."""
+"""A lineage in one cycle of its session: ``score`` is the mean of its artifacts' scores (1-10), ``agent`` its
+agent's name and version for people."""
 
 COMPARISON_SCHEMA: dict[str, pl.DataType] = {
     "session_id": pl.String(),
@@ -43,6 +45,8 @@ COMPARISON_SCHEMA: dict[str, pl.DataType] = {
 ``basis`` is ranking, lock or score."""
 
 SAME_SCORE = 1e-9
+
+_AGENT_NAME = pl.format("{} v{}", pl.coalesce("name", "model", pl.lit("agent")), "version")
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,8 @@ class Records:
 def placed_artifacts(records: Records) -> pl.DataFrame:
     """Artifacts with the rollout they come from; an artifact whose rollout is missing is left out."""
     rollouts = records.rollouts.select("rollout_id", "lineage_id", "agent_id", "cycle")
-    return records.artifacts.select(
-        "artifact_id", "rollout_id", "session_id", "attempt_id", "synthetic"
-    ).join(rollouts, on="rollout_id", how="inner")
+    names = ["artifact_id", "rollout_id", "session_id", "attempt_id", "source", "synthetic"]
+    return records.artifacts.select(names).join(rollouts, on="rollout_id", how="inner")
 
 
 def artifact_scores(evaluations: pl.DataFrame) -> pl.DataFrame:
@@ -75,7 +78,7 @@ def artifact_scores(evaluations: pl.DataFrame) -> pl.DataFrame:
 
 def entries(records: Records) -> pl.DataFrame:
     """Each lineage in each cycle it ran in (``ENTRY_SCHEMA``), sorted."""
-    agents = records.agents.select("agent_id", "configuration_hash", "model")
+    agents = records.agents.select("agent_id", "configuration_hash", "model", agent=_AGENT_NAME)
     locked = _locked(records.locks, records.rollouts)
     scores = artifact_scores(records.evaluations)
     scored = (
@@ -85,7 +88,7 @@ def entries(records: Records) -> pl.DataFrame:
         .agg(pl.col("score").mean(), evaluations=pl.col("scores").sum())
     )
     return (
-        records.rollouts.sort("at", "event_id")
+        records.rollouts.sort("happened_at", "event_id")
         .group_by("session_id", "cycle", "lineage_id")
         .agg(pl.col("agent_id").last(), pl.col("synthetic").any())
         .join(agents, on="agent_id", how="left")
@@ -101,9 +104,11 @@ def _locked(locks: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
     """Which lineages stood locked in which cycle; a lock without a cycle is of the newest one before it."""
     newest = (
         locks.filter(pl.col("cycle").is_null())
-        .select("event_id", "lineage_id", "at")
-        .join(rollouts.select("lineage_id", "at", newest="cycle"), on="lineage_id", suffix="_rollout")
-        .filter(pl.col("at_rollout") <= pl.col("at"))
+        .select("event_id", "lineage_id", "happened_at")
+        .join(
+            rollouts.select("lineage_id", "happened_at", newest="cycle"), on="lineage_id", suffix="_rollout"
+        )
+        .filter(pl.col("happened_at_rollout") <= pl.col("happened_at"))
         .group_by("event_id")
         .agg(pl.col("newest").max())
     )
@@ -111,7 +116,7 @@ def _locked(locks: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
         locks.join(newest, on="event_id", how="left")
         .with_columns(pl.coalesce("cycle", "newest").alias("cycle"))
         .filter(pl.col("cycle").is_not_null())
-        .sort("at", "event_id")
+        .sort("happened_at", "event_id")
         .group_by("lineage_id", "cycle")
         .agg(pl.col("locked").last())
     )

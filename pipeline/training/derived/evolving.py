@@ -31,7 +31,7 @@ def evolution_verdicts(
     verdict undecided. The hoped-for direction is the sign of ``expected_delta``, up where that is null.
     """
     by_agent = _scores_by_agent(attempts, records)
-    stated = outcomes.sort("at", "event_id").group_by("evolution_id").last()
+    stated = outcomes.sort("happened_at", "event_id").group_by("evolution_id").last()
     rows = []
     for evolution in evolutions.join(
         stated.select("evolution_id", stated_delta="score_delta", stated_validated="validated"),

@@ -60,7 +60,7 @@ LINKS = (
 def link_columns(table: Table) -> list[str]:
     """The columns of ``table`` that the search for open links reads."""
     own = [link.column for link in LINKS if link.table is table]
-    return list(dict.fromkeys([*table.key, "session_id", "at", "event_id", *own]))
+    return list(dict.fromkeys([*table.key, "session_id", "happened_at", "event_id", *own]))
 
 
 LINKED = tuple(dict.fromkeys([*(link.table for link in LINKS), *(link.parent for link in LINKS)]))
@@ -88,7 +88,7 @@ def _open_links(link: Link, records: Mapping[str, pl.DataFrame]) -> pl.DataFrame
         link=pl.lit(link.column),
         parent=pl.lit(link.parent.table_name),
         parent_id=pl.col(link.column),
-        since=pl.col("at"),
+        since=pl.col("happened_at"),
     )
     if link.column == "ranking":
         groups = pl.List(pl.List(pl.String))

@@ -4,10 +4,11 @@ What belongs here: features, and the comparison of sessions with and without the
 (``testing``), insights that somebody noted (``training.learning_insights``).
 
 The session is the unit: scores of one session share a task and a judge, so counting artifacts would find
-patterns in noise. Where at least five sessions have artifacts both with and without a feature, the
-difference inside each is tested (paired); else sessions with it against sessions without (Welch), five
-or more on each side. All patterns of an hour are adjusted together (Benjamini and Hochberg). A pattern
-is an association, not a cause.
+patterns in noise. Sessions of one source are compared with each other only: sources differ in more than
+a feature. Where at least five sessions have artifacts both with and without a feature, the difference
+inside each is tested (paired); else sessions with it against sessions without (Welch), five or more on
+each side. All patterns of an hour are adjusted together (Benjamini and Hochberg). A pattern is an
+association, not a cause.
 """
 
 from __future__ import annotations
@@ -44,11 +45,16 @@ def learning_patterns(
     ``tools`` attempt_id, name and calls (how often a tool was called).
     """
     runs = list(_runs(records, contents, attempts, tools))
-    rows = [
-        row
-        for synthetic in (False, True)
-        for row in _patterns([run for run in runs if run["synthetic"] == synthetic], synthetic)
-    ]
+    groups: dict[tuple[bool, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run["synthetic"], run["source"]].append(run)
+    rows = _corrected(
+        [
+            {**row, "synthetic": key[0], "source": key[1]}
+            for key, group in groups.items()
+            for row in _patterns(group)
+        ]
+    )
     schema = {name: kind for name, kind in LEARNING_PATTERNS.polars_schema.items() if name != "hour"}
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
         hour=pl.lit(hour.start, dtype=UTC_DATETIME)
@@ -113,14 +119,17 @@ def _run_features(number: int | None, tools: Mapping[str, int], usual: float) ->
         yield "run", "a retry"
 
 
-def _patterns(runs: list[Run], synthetic: bool) -> list[dict[str, Any]]:
-    names = sorted({feature for run in runs for feature in run["features"]})
-    found = [row for name in names if (row := _pattern(runs, name)) is not None]
+def _corrected(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     corrected = adjusted([row["p_value"] for row in found])
     return [
-        {**row, "synthetic": synthetic, "adjusted_p": p_value, "holds": p_value < LEVEL}
+        {**row, "adjusted_p": p_value, "holds": p_value < LEVEL}
         for row, p_value in zip(found, corrected, strict=True)
     ]
+
+
+def _patterns(runs: list[Run]) -> list[dict[str, Any]]:
+    names = sorted({feature for run in runs for feature in run["features"]})
+    return [row for name in names if (row := _pattern(runs, name)) is not None]
 
 
 def _pattern(runs: list[Run], name: Feature) -> dict[str, Any] | None:

@@ -74,9 +74,10 @@ def _row(
     basis: str,
 ) -> dict[str, Any]:
     standing = standings.get(entry["lineage_id"])
-    names = ("session_id", "cycle", "lineage_id", "agent_id", "score", "evaluations", "locked", "synthetic")
+    names = ("session_id", "cycle", "lineage_id", "agent_id", "agent", "score", "evaluations", "locked")
     return {
         **{name: entry[name] for name in names},
+        "synthetic": entry["synthetic"],
         "rank": None if standing is None else ordered.index(standing) + 1,
         "tied": standing is not None and ordered.count(standing) > 1,
         "points": sum(won) / len(won) if won else None,

@@ -33,7 +33,7 @@ LARGEST_GROUP = 1_000
 
 STRENGTH_SCHEMA: dict[str, pl.DataType] = {
     "competitor": pl.String(),
-    "group": pl.Int64(),
+    "pool": pl.Int64(),
     "strength": pl.Float64(),
     "low": pl.Float64(),
     "high": pl.Float64(),
@@ -71,7 +71,7 @@ def strengths(compared: pl.DataFrame) -> pl.DataFrame:
         kept = _largest(usable, names)
         rows += _fit(usable.filter(pl.col("left").is_in(kept) & pl.col("right").is_in(kept)), kept, number)
     return pl.DataFrame(rows, schema=STRENGTH_SCHEMA, orient="row").sort(
-        ["group", "strength", "competitor"], descending=[False, True, False]
+        ["pool", "strength", "competitor"], descending=[False, True, False]
     )
 
 
@@ -123,7 +123,7 @@ def _fit(compared: pl.DataFrame, names: list[str], group: int) -> list[dict[str,
         rows.append(
             {
                 "competitor": name,
-                "group": group,
+                "pool": group,
                 "strength": float(estimates[index]),
                 "low": float(estimates[index] - Z * deviations[index]),
                 "high": float(estimates[index] + Z * deviations[index]),
@@ -167,7 +167,10 @@ def _standard_errors(
     np.add.at(information, (right, right), weight)
     np.add.at(information, (left, right), -weight)
     np.add.at(information, (right, left), -weight)
-    covariance = np.linalg.pinv(information, hermitian=True)
+    # The information is the Laplacian of a connected graph: singular along (1, …, 1) alone. Shifting that
+    # direction by a known amount gives the pseudo-inverse without a tolerance to choose.
+    shift = np.full_like(information, 1 / contest.size)
+    covariance = np.linalg.inv(information + shift) - shift
     if sessions < SESSIONS_FOR_CLUSTERS:
         return np.sqrt(np.clip(np.diag(covariance), 0, None)), "observed information"
     residual = contest.wins - chance

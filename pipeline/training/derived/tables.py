@@ -1,6 +1,7 @@
 """The tables of schema ``training`` that are computed from its records: columns, units, bounds and keys.
 
-What belongs here: one pandera model per computed table. What does not: records (``training.tables``), computing.
+What belongs here: one pandera model per computed table. What does not: records (``training.tables``),
+computing.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ class LineageRankings(pa.DataFrameModel):
     cycle: pl.Int64 = pa.Field(ge=0, description="cycle")
     lineage_id: pl.String = pa.Field(description="lineage")
     agent_id: pl.String = pa.Field(description="agent version that ran last in the cycle")
+    agent: pl.String = pa.Field(
+        nullable=True, description="its name and version for people; null while it has not arrived"
+    )
     rank: pl.Int64 = pa.Field(
         nullable=True, ge=1, description="place, 1 is best; ties share one (1, 1, 3); null without evidence"
     )
@@ -76,7 +80,7 @@ class Strengths(pa.DataFrameModel):
     synthetic: pl.Boolean = pa.Field(description="computed from synthetic sessions; real ones stand apart")
     competitor: pl.String = pa.Field(description="configuration hash, or model")
     name: pl.String = pa.Field(nullable=True, description="a name for people: model and agent")
-    group: pl.Int64 = pa.Field(
+    pool: pl.Int64 = pa.Field(
         ge=1,
         description="competitors connected by comparisons, 1 the largest; strengths compare within a group only",
     )
@@ -162,6 +166,9 @@ class LearningPatterns(pa.DataFrameModel):
 
     hour: UtcInstant = pa.Field(description="hour as of which it is computed")
     synthetic: pl.Boolean = pa.Field(description="computed from synthetic sessions; real ones stand apart")
+    source: pl.String = pa.Field(
+        description="application that recorded the sessions; sources are never compared"
+    )
     feature: pl.String = pa.Field(description="kind of feature: model, parameter, tool, prompt or run")
     value: pl.String = pa.Field(description="the feature, for example temperature=0.2")
     design: pl.String = pa.Field(
@@ -215,7 +222,7 @@ EVOLUTION_VERDICTS = Table(
 LEARNING_PATTERNS = Table(
     "training.learning_patterns",
     LearningPatterns,
-    ("synthetic", "feature", "value"),
+    ("synthetic", "source", "feature", "value"),
     "What goes with higher scores.",
 )
 

@@ -8,11 +8,11 @@ or registered.
 from __future__ import annotations
 
 # A record that was recorded twice counts once: its first event wins.
-FIRST = 'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "at", event_id) = 1'
+FIRST = "QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY happened_at, event_id) = 1"
 
 ARTIFACTS = f"""
 WITH artifact AS (
-  SELECT artifact_id, rollout_id, attempt_id, session_id, event_id, "at", source, synthetic, content_format
+  SELECT artifact_id, rollout_id, attempt_id, session_id, event_id, happened_at, source, synthetic, content_format
   FROM {{artifacts}} WHERE hour < $until {FIRST.format(key="artifact_id")}
 ), attempt AS (
   SELECT attempt_id, rollout_id, number, event_id, synthetic, metadata, status,
@@ -42,7 +42,7 @@ WITH artifact AS (
   SELECT artifact_id, avg(score) AS score, list(event_id ORDER BY event_id) AS events
   FROM evaluation GROUP BY artifact_id
 )
-SELECT a.artifact_id, t.attempt_id, a.session_id, r.lineage_id, r.cycle, a."at", a.source, a.content_format,
+SELECT a.artifact_id, t.attempt_id, a.session_id, r.lineage_id, r.cycle, a.happened_at AS "at", a.source, a.content_format,
   a.synthetic OR coalesce(t.synthetic, false) OR coalesce(s.synthetic, false) AS synthetic,
   g.agent_version, g.agent_name, g.version AS agent_number, g.model, g.system_prompt_hash, g.tools_hash,
   CASE WHEN t.has_need THEN t.asked ELSE t.seen END AS ask,
@@ -71,14 +71,14 @@ SELECT evaluation_id, event_id, ranking, preference
 FROM {{evaluations}}
 WHERE hour < $until AND ranking <> '[]' AND list_contains($evaluators, evaluator_kind)
   AND ($synthetic OR NOT synthetic) {FIRST.format(key="evaluation_id")}
-ORDER BY "at", event_id
+ORDER BY happened_at, event_id
 """
 """Every comparison, oldest first."""
 
 LOCKS = f"""
-SELECT lineage_id, session_id, cycle, locked, "at", event_id
+SELECT lineage_id, session_id, cycle, locked, happened_at AS "at", event_id
 FROM {{lineage_locks}} WHERE hour < $until AND ($synthetic OR NOT synthetic) {FIRST.format(key="event_id")}
-ORDER BY "at", event_id
+ORDER BY happened_at, event_id
 """
 """Every lock and release, oldest first."""
 
@@ -97,7 +97,7 @@ WHERE attempt_id IN (SELECT id FROM wanted) AND hour < $until {FIRST.format(key=
 """What chosen attempts were asked."""
 
 CONTENTS = """
-SELECT hash, first(text ORDER BY "at", event_id) AS text FROM {contents}
+SELECT hash, first(text ORDER BY happened_at, event_id) AS text FROM {contents}
 WHERE hash IN (SELECT id FROM wanted) AND hour < $until GROUP BY hash
 """
 """Stored contents by hash."""

@@ -86,7 +86,7 @@ def parse(span: Any, resource: Any, where: str) -> Raw:
     return Raw(
         trace_id=_id(span.get("traceId"), f"{where}, traceId"),
         span_id=_id(span.get("spanId"), f"{where}, spanId"),
-        parent_id=span.get("parentSpanId") or None,
+        parent_id=str(span["parentSpanId"]) if span.get("parentSpanId") else None,
         service=short(service.get("service.name", "agent")),
         name=short(
             attributes.get("gen_ai.tool.name") or attributes.get("tool.name") or span.get("name", "span")

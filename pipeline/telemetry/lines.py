@@ -1,0 +1,192 @@
+"""From a segment's bytes to rows: every line verified, its envelope and body checked against their types.
+
+What belongs here: judging lines. What does not: files (``archiving``), tables (``projecting``).
+
+A row keeps the line as it came: ``before``, ``body`` and ``after`` joined are the envelope's JSON; ``raw``
+holds what cannot be read as text. So a segment can be made again, byte for byte, from its rows
+(``restored``).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+import msgspec
+import polars as pl
+
+import pipeline.capture.events
+import pipeline.capture.signals  # noqa: F401 - registers the kinds of training records
+from pipeline.capture.envelope import Envelope
+from pipeline.capture.kinds import body_type
+from pipeline.hours import FIRST_HOUR
+from pipeline.warehouse.tables import UTC_DATETIME
+
+PIECE_BYTES = 16 * 1024 * 1024
+"""How much of a segment is judged at a time; bounds memory."""
+
+FUTURE_ALLOWANCE = timedelta(minutes=5)
+"""How far an event's clock may run ahead of ours."""
+
+ROW_SCHEMA: dict[str, pl.DataType] = {
+    "byte_offset": pl.Int64(),
+    "length": pl.Int64(),
+    "kind": pl.String(),
+    "event_id": pl.String(),
+    "subject": pl.String(),
+    "happened_at": UTC_DATETIME,
+    "process": pl.String(),
+    "sequence": pl.Int64(),
+    "synthetic": pl.Boolean(),
+    "host": pl.String(),
+    "application": pl.String(),
+    "library": pl.String(),
+    "content_hash": pl.String(),
+    "before": pl.String(),
+    "body": pl.String(),
+    "after": pl.String(),
+    "raw": pl.Binary(),
+    "reason": pl.String(),
+    "message": pl.String(),
+}
+"""Columns of a judged line; ``reason`` and ``message`` are null where it is a good event."""
+
+_LARGEST = 2**63 - 1
+_PROCESS = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})-\d+")
+_envelopes = msgspec.json.Decoder(Envelope)
+_first_ns = int(FIRST_HOUR.timestamp() * 1e9)
+
+Row = tuple[Any, ...]
+
+
+def judge(data: bytes, offset: int, now: datetime) -> pl.DataFrame:
+    """The lines of ``data``, which begins at ``offset`` of its segment, as rows (``ROW_SCHEMA``).
+
+    A last line without a line feed is torn. An event from before 2024 or more than five minutes after ``now``
+    has the reason ``bad_time``.
+    """
+    latest = int((now + FUTURE_ALLOWANCE).timestamp() * 1e9)
+    rows: list[Row] = []
+    lines = data.split(b"\n")
+    last = lines.pop()
+    for line in lines:
+        rows.append(_judged(line, offset, latest))
+        offset += len(line) + 1
+    if last:
+        rows.append(_broken(last, offset, "torn_line", "The line has no end: its writing was cut off.", 0))
+    columns = zip(*rows, strict=True) if rows else [()] * len(ROW_SCHEMA)
+    return pl.DataFrame(
+        [
+            pl.Series(name, values, pl.Int64() if name == "happened_at" else dtype, strict=False).cast(dtype)
+            for (name, dtype), values in zip(ROW_SCHEMA.items(), columns, strict=True)
+        ]
+    )
+
+
+def pieces(data: bytes, size: int = PIECE_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of stretches of about ``size`` that end with a line feed."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", min(start + size, len(data)) - 1) + 1 or len(data)
+        yield start, data[start:end]
+        start = end
+
+
+def restored(rows: pl.DataFrame) -> bytes:
+    """The bytes that rows of one segment were judged from, in the order of their offsets."""
+    parts = []
+    for before, body, after, raw, length in (
+        rows.sort("byte_offset").select("before", "body", "after", "raw", "length").iter_rows()
+    ):
+        line = raw if raw is not None else _sealed((before + body + after).encode())
+        parts.append(line if len(line) == length else line + b"\n")
+    return b"".join(parts)
+
+
+def process_of(segment: str) -> str | None:
+    """The process that wrote a segment, by its name."""
+    found = _PROCESS.match(segment)
+    return found[1] if found else None
+
+
+def _sealed(payload: bytes) -> bytes:
+    return b"%08x %b" % (crc32(payload), payload)
+
+
+def _judged(line: bytes, offset: int, latest: int) -> Row:
+    payload = line[9:]
+    if line[:9] != b"%08x " % crc32(payload):
+        return _broken(line, offset, "broken_line", "The line does not fit its checksum.", 1)
+    try:
+        envelope = _envelopes.decode(payload)
+        text = payload.decode()
+        body = bytes(envelope.body).decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _broken(line, offset, "bad_envelope", f"The envelope cannot be read: {_said(error)}.", 1)
+    if not (-_LARGEST <= envelope.at <= _LARGEST and -1 < envelope.sequence <= _LARGEST):
+        return _broken(
+            line, offset, "bad_envelope", "The envelope's time or sequence is no 64-bit number.", 1
+        )
+    reason, message = _verdict(envelope, latest)
+    source = envelope.provenance
+    place = text.find(body)
+    return (
+        offset,
+        len(line) + 1,
+        envelope.kind,
+        envelope.id,
+        envelope.subject,
+        envelope.at // 1000,
+        envelope.process,
+        envelope.sequence,
+        envelope.synthetic,
+        source.host,
+        source.application or None,
+        source.library,
+        envelope.content_hash,
+        text[:place],
+        body,
+        text[place + len(body) :],
+        None,
+        reason,
+        message,
+    )
+
+
+def _verdict(envelope: Envelope, latest: int) -> tuple[str | None, str | None]:
+    if not _first_ns <= envelope.at <= latest:
+        when = _instant(envelope.at)
+        return "bad_time", f"The event says that it happened {when}: before 2024, or in the future."
+    decoder = _decoder(envelope.kind)
+    if decoder is None:
+        return "unknown_kind", f"This version knows no event kind {envelope.kind[:80]!r}."
+    try:
+        decoder.decode(envelope.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return "bad_body", f"The body is no {envelope.kind}: {_said(error)}."
+    return None, None
+
+
+@functools.cache
+def _decoder(kind: str) -> msgspec.json.Decoder[Any] | None:
+    body = body_type(kind)
+    return None if body is None else msgspec.json.Decoder(body)
+
+
+def _broken(line: bytes, offset: int, reason: str, message: str, feed: int) -> Row:
+    nothing = [None] * 13
+    return (offset, len(line) + feed, *nothing[:11], None, None, None, line, reason, message)
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(".")[:300] or type(error).__name__
+
+
+def _instant(nanoseconds: int) -> str:
+    earliest, newest = -62_135_596_800, 253_402_300_799
+    seconds = min(max(nanoseconds // 1_000_000_000, earliest), newest)
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
