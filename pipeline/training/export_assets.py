@@ -112,7 +112,8 @@ exports = table_assets(
         )
     ],
     compute=_receipts,
+    after=[export_key(kind) for kind in KINDS],
     reusable=False,
-).map_asset_specs(lambda spec: spec.merge_attributes(deps=[export_key(kind) for kind in KINDS]))
+)
 
 EXPORT_ASSETS = (*KIND_ASSETS, exports)
