@@ -11,6 +11,7 @@ from pipeline.sources.assets import ASSETS as SOURCE_ASSETS
 from pipeline.telemetry.assets import ASSETS as TELEMETRY_ASSETS
 from pipeline.telemetry.hour_assets import ASSETS as HOUR_ASSETS
 from pipeline.training.assets import ASSETS as TRAINING_ASSETS
+from pipeline.training.export_assets import EXPORT_ASSETS
 from pipeline.warehouse.resource import WarehouseResource
 
 defs = dg.Definitions(
@@ -21,6 +22,7 @@ defs = dg.Definitions(
         *TELEMETRY_ASSETS,
         *HOUR_ASSETS,
         *TRAINING_ASSETS,
+        *EXPORT_ASSETS,
     ],
     jobs=list(JOBS),
     schedules=list(SCHEDULES),

@@ -64,8 +64,8 @@ _TRAINING_RECORDS = dg.AssetSelection.assets(*(asset_key(table) for table in TRA
 telemetry_job = dg.define_asset_job(
     TELEMETRY_JOB,
     selection=dg.AssetSelection.groups("telemetry") | _TRAINING_RECORDS,
-    description="Segments of events in; event tables, data points, statistics, alerts and training records out, "
-    "for one hour.",
+    description="Segments of events in; event tables, data points, statistics, alerts and training records "
+    "out, for one hour.",
 )
 
 

@@ -28,6 +28,7 @@ class _Commands(click.Group):
         "collect": "pipeline.cli.collect",
         "telemetry": "pipeline.cli.telemetry",
         "alerts": "pipeline.cli.alerts",
+        "export": "pipeline.cli.export",
         "training": "pipeline.cli.training",
         "capture": "pipeline.cli.capture",
     }

@@ -13,6 +13,7 @@ from pipeline.sources.tables import TABLES as SOURCES_TABLES
 from pipeline.telemetry.aggregate_tables import TABLES as HOUR_TABLES
 from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
+from pipeline.training.export_tables import TABLES as EXPORT_TABLES
 from pipeline.training.tables import TABLES as TRAINING_TABLES
 from pipeline.warehouse.tables import Table
 
@@ -24,6 +25,7 @@ ALL_TABLES: tuple[Table, ...] = (
     SPANS,
     *HOUR_TABLES,
     *TRAINING_TABLES,
+    *EXPORT_TABLES,
     *PRIVACY_TABLES,
 )
 
