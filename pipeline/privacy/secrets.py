@@ -212,6 +212,25 @@ def _name_places(text: str, start: int, end: int) -> list[int]:
     return sorted(place for place in places if place < end)
 
 
+_NAMED = lazy(
+    rf"(?P<name>{_NAMES})(?P<more>[\w\-]{{0,24}}|s?\b)[\"'`*\]\[)\s]{{0,8}}(?:[=:>,]|is\b|was\b)",
+    re.IGNORECASE,
+)
+
+
+def may_assign(text: str) -> bool:
+    """See ``Rule.may_hold``: whether a name in front of a sign is not one of counts, kinds, places and persons."""
+    for place in _name_places(text, 0, len(text)):
+        match = _NAMED.match(text, place)
+        if match is None:
+            continue
+        name = text[_name_start(text, place) : match.end("more")]
+        short = match["name"].lower() in _SHORT_NAMES and not _word_named(text, match)
+        if not short and not _OTHER.search(name):
+            return True
+    return False
+
+
 def _assigned(text: str, match: re.Match[str]) -> Span | None:
     name = text[_name_start(text, match.start()) : match.end("name")] + match["more"].strip("[\"'")
     bare = match["name"].lower()
@@ -324,7 +343,7 @@ _VALUE_TRIGGER = (
 _TRIGGER_NAMES = (
     r"(pass[_\- ]?(word|wd|phrase|code|key)|passwd|pwd|passw|secret|token|api[_\- ]?key"
     r"|(access|auth|private|signing|encryption|master|account|client|service|license|deploy|shared|app)[_\- ]?key"
-    r"|credentials?|mot de passe|passwort|kennwort|contrase.a|senha|wi-?fi[ _\-]key|session_?id|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
+    r"|credentials?|mot de passe|passwort|kennwort|contrase.a|senha|wi-?fi[ _\-]key|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
 )
 
 RULES = (
@@ -345,6 +364,7 @@ RULES = (
             r"(?i)(secret|password|token|credential|environ|env|config|settings)s?\[[\"'][\w\-]+[\"']\]\s?=\s?[\"'][^\s\"']{5}",
         ),
         find_assigned,
+        may_assign,
     ),
     Rule(
         "random",
