@@ -7,6 +7,7 @@ import json
 import pytest
 
 from assets_tests.privacy.corpus import labelled
+from assets_tests.privacy.held_out import recall
 from pipeline.privacy.detect import Detector
 
 
@@ -56,3 +57,8 @@ def test_values_beside_signs_of_json_are_found_in_any_spacing(record: object) ->
 )
 def test_identifiers_dates_and_counts_are_clean(record: object) -> None:
     assert Detector().scan_json(json.dumps(record)) == []
+
+
+def test_most_named_secrets_of_a_second_corpus_are_found() -> None:
+    share, missed = recall(600, 4, Detector(deadline_seconds=20))
+    assert share >= 0.9, missed.most_common(5)

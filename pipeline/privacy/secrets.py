@@ -139,7 +139,7 @@ _NAMES = (
     r"|session[_\-]?id|sessionid|csrf|cookie|authorization|otp|auth|pass|pw|bearer"
 )
 _ASSIGNED = lazy(
-    rf"(?P<name>{_NAMES})(?P<more>s?\[[\"'][\w\-]{{1,40}}[\"']\]|[\w\-]{{0,24}}|\[[\"']?|s?\b|s?\s?\([^()\n]{{1,40}}\)|\s(?:for|to|of)\s[\w \-]{{1,30}}?)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|:=|={{1,3}}|:|\bis(?: now| set to)?(?::(?=\s)|\b)|\bwas\b|,|>)\s{{0,3}})"
+    rf"(?P<name>{_NAMES})(?P<more>s?\[[\"'][\w\-]{{1,40}}[\"']\]|[\w\-]{{0,24}}|\[[\"']?|s?\b|s?\s?\([^()\n]{{1,40}}\)|\s(?:for|to|of)\s[\w \-]{{1,30}}?)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|->|:=|={{1,3}}|:(?:\*\*(?=\s))?|\||(?:(?:was |has been )?(?:changed|set|reset) )?to\b:?|\bis(?: now| set to)?(?::(?=\s)|\b)|\bwas\b|,|>)\s{{0,3}})"
     r"(?P<open>\\?[\"'`]|\*\*)?(?P<value>[^\s\"'`,;]{4,400})",
     re.IGNORECASE,
 )
@@ -247,7 +247,9 @@ def _assigned(text: str, match: re.Match[str]) -> Span | None:
     quoted = match["open"] is not None
     if separator == "," and not quoted:
         return None
-    weak = separator in (",", ">") or "is" in separator.lower() or "was" in separator.lower()
+    weak = (
+        separator in (",", ">", "->", "|") or re.search(r"\b(?:is|was|to)\b", separator.lower()) is not None
+    )
     strong = not weak and (quoted or separator.strip("\"'`] \\*)") in ("=", ":=", "=>", ":"))
     value = _value(text, match, strong)
     if quoted and " " in value and not _phrase(name, value):
@@ -377,6 +379,7 @@ RULES = (
             r"(?i)pass[_\- ]?phrase[\"']?\s?[:=]\s?[\"']?[a-z0-9'\-]+ [a-z0-9'\-]+ [a-z0-9]",
             r"(?i)(password|passphrase|passcode|pwd|token|secret|key)s?\s?\([^()\n]+\)\s?[:=]\s?[^\s]{5}",
             r"(?i)(password|passphrase|passcode|token|key)\s(for|to|of)\s[\w \-]+\s?(is|:|=)\s?[^\s]{5}",
+            r"(?i)(password|passphrase|passcode|pwd)\s(((was |has been )?(changed|set|reset) )?to:?|->|\|)\s[^\s]*[0-9]",
             # Names in other scripts, as the engine sees them.
             r"(\?apo\?\?|\?{2,5})[\"']?\s?[:=]\s?[\"']?[^\s\"'?]{5}",
             r"(?i)(secret|password|token|credential|environ|env|config|settings)s?\[[\"'][\w\-]+[\"']\]\s?=\s?[\"'][^\s\"']{5}",
