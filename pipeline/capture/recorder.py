@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import pipeline.capture.events  # noqa: F401 - registers the kinds of a task's events
@@ -83,6 +83,7 @@ class Recorder(TaskRecording):
             shown=str if self._door is None else self._door.text,
         )
         self._sync_every = sync_every_ms
+        self.stopwatch = perf_counter
         self._begin("")
         watch(self)
 
