@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from pipeline.capture.kinds import Body
+
+LARGEST_BODY = 15_000_000
+"""Longest body in bytes; it must fit into a line that the spool's readers accept."""
 
 LONGEST_TEXT = 1_000_000
 _LONGEST_PLAIN = 10_000
@@ -24,11 +26,8 @@ class Refused(Exception):
     """A body that its type does not accept; the text names field and rule, never a value."""
 
 
-class Prepared(NamedTuple):
-    """A body as JSON, and what had to be done to it (reasons, for the count of faults)."""
-
-    data: bytes
-    faults: tuple[str, ...] = ()
+Prepared = tuple[bytes, tuple[str, ...]]
+"""A body as JSON, and what had to be done to it (reasons, for the count of faults)."""
 
 
 def _plain(value: Any) -> Any:
@@ -47,45 +46,52 @@ encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 @functools.cache
-def _decoder(body: type[Body]) -> Callable[[bytes], Body]:
-    return msgspec.json.Decoder(body).decode
-
-
-@functools.cache
-def _known(body: type[Body]) -> frozenset[str]:
-    return frozenset(body.__struct_fields__)
+def _plan(body: type[Body]) -> tuple[Callable[[bytes], Body], frozenset[str]]:
+    """What decodes a body of this type, and its fields' names."""
+    return msgspec.json.Decoder(body).decode, frozenset(body.__struct_fields__)
 
 
 def prepare(body_type: type[Body], body: Body | Mapping[str, Any]) -> Prepared:
     """The body as JSON that its type accepts; raises ``Refused``.
 
-    What is put right instead of refused, and named: fields that the type does not know are left out, texts
-    over a million characters are shortened, values and characters that JSON does not know become text.
+    What is checked are the very bytes that are written. What is put right instead of refused, and named:
+    fields that the type does not know are left out, texts over a million characters are shortened, values
+    and characters that JSON does not know become text. Inside of parts fields that no type knows stay; they
+    pass privacy's door like the rest, and loading ignores them.
     """
-    if isinstance(body, Body) and not isinstance(body, body_type):
-        raise Refused(f"a {type(body).__name__} was given for a {body_type.__name__}")
+    decode, known = _plan(body_type)
     try:
         data = encode(body)
-        checked = _decoder(body_type)(data)
-        if isinstance(body, Body):
-            return Prepared(data)
-        if body.keys() <= _known(body_type):
-            return Prepared(encode(checked))
-        return Prepared(encode(checked), ("unknown fields left out",))
+        checked = decode(data)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        return _repaired(body_type, body, error)
+        return _sized(_repaired(body_type, body, error))
+    if isinstance(body, Body):
+        if not isinstance(body, body_type):
+            raise Refused(f"a {type(body).__name__} was given for a {body_type.__name__}")
+        return _sized((data, ()))
+    if known.issuperset(body):
+        return _sized((data, ())) if len(data) > LARGEST_BODY else (data, ())
+    return _sized((encode(checked), ("unknown fields left out",)))
+
+
+def _sized(prepared: Prepared) -> Prepared:
+    if len(prepared[0]) > LARGEST_BODY:
+        raise Refused(f"its body has {len(prepared[0]):,} bytes and at most {LARGEST_BODY:,} are kept")
+    return prepared
 
 
 def _repaired(body_type: type[Body], body: Body | Mapping[str, Any], first: Exception) -> Prepared:
+    if isinstance(body, Body) and not isinstance(body, body_type):
+        raise Refused(f"a {type(body).__name__} was given for a {body_type.__name__}")
     faults: set[str] = set()
     fields = msgspec.structs.asdict(body) if isinstance(body, Body) else dict(body)
     try:
         data = encode(_mended(fields, faults, 0))
-        checked = _decoder(body_type)(data)
+        checked = _plan(body_type)[0](data)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         reason = error if isinstance(error, msgspec.ValidationError) else type(first).__name__
         raise Refused(str(reason)) from error
-    return Prepared(encode(checked), tuple(sorted(faults)))
+    return encode(checked), tuple(sorted(faults))
 
 
 def _mended(value: Any, faults: set[str], depth: int) -> Any:  # noqa: PLR0911
@@ -128,47 +134,13 @@ def without_texts(body_type: type[Body], data: bytes) -> bytes:
 
     A text that the type needs becomes empty. Raises ``Refused`` where that is not enough.
     """
-    return _again(body_type, _textless(inspect.type_info(body_type), msgspec.json.decode(data), body_type))
+    from pipeline.capture.texts import textless
+
+    return _again(body_type, textless(body_type, msgspec.json.decode(data)))
 
 
 def _again(body_type: type[Body], fields: Any) -> bytes:
     try:
-        return encode(_decoder(body_type)(encode(fields)))
+        return encode(_plan(body_type)[0](encode(fields)))
     except msgspec.MsgspecError as error:
         raise Refused(f"without its texts it is no {body_type.__name__}") from error
-
-
-def _textless(info: inspect.Type, value: Any, body_type: type[Body] | None = None) -> Any:
-    if isinstance(info, inspect.UnionType):
-        structs = [part for part in info.types if isinstance(part, inspect.StructType | inspect.ListType)]
-        return _textless(structs[0], value) if structs and value is not None else value
-    if isinstance(info, inspect.ListType) and isinstance(value, list):
-        return [_textless(info.item_type, part) for part in value]
-    if not isinstance(info, inspect.StructType) or not isinstance(value, dict):
-        return value
-    named = body_type.text_fields if body_type else ()
-    kept = {}
-    for field in info.fields:
-        if field.name not in value:
-            continue
-        if _is_text(field.type) or field.name in named:
-            if field.required:
-                kept[field.name] = ""
-            continue
-        kept[field.name] = _textless(field.type, value[field.name])
-    return kept
-
-
-def _is_text(info: inspect.Type) -> bool:
-    if isinstance(info, inspect.UnionType):
-        return any(_is_text(part) for part in info.types)
-    if isinstance(info, inspect.StrType):
-        return info.max_length is not None and info.max_length >= LONGEST_TEXT
-    # What may hold anything may hold text: tools' arguments, the calls inside a message.
-    return isinstance(info, inspect.DictType | inspect.AnyType) and not _is_numbers(info)
-
-
-def _is_numbers(info: inspect.Type) -> bool:
-    return isinstance(info, inspect.DictType) and isinstance(
-        info.value_type, inspect.FloatType | inspect.IntType
-    )

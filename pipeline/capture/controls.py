@@ -1,6 +1,6 @@
 """What recorders are told while they run: how much to sample, and whether to drop texts.
 
-What belongs here: reading ``sampling.json`` and ``halt.json`` of the spool, drawing tasks. What does not:
+What belongs here: reading and writing ``sampling.json``, reading ``halt.json``, drawing tasks. What does not:
 deciding when to halt (the hour's alerts write the file), leaving fields out (``bodies``).
 
 ``sampling.json`` is ``{"rates": {"deep_analysis": 0.1, "deep_analysis.conversation": {"complex": 0.05}}}``: a
@@ -16,11 +16,15 @@ are among those deeply analysed.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+
+from pipeline.capture.kinds import body_type, registered_kinds
+from pipeline.errors import ConfigurationError
 
 SAMPLING_FILE = "sampling.json"
 HALT_FILE = "halt.json"
@@ -39,6 +43,59 @@ DEFAULT_RATES: dict[str, Rate] = {
 
 class _File(msgspec.Struct):
     rates: dict[str, Rate]
+
+
+class _OutOfRange(ValueError):
+    """A rate that is no share."""
+
+
+def _parse(data: bytes) -> dict[str, Rate]:
+    rates = msgspec.json.decode(data, type=_File).rates
+    for rate in rates.values():
+        numbers = rate.values() if isinstance(rate, dict) else [rate]
+        if not all(0 <= number <= 1 for number in numbers):
+            raise _OutOfRange("holds a rate outside 0 to 1")
+    return rates
+
+
+def read_rates(directory: Path) -> dict[str, Rate]:
+    """The rates in force for recorders of a spool: the defaults and what its ``sampling.json`` says.
+
+    Raises ``ConfigurationError`` for a file that recorders cannot use either.
+    """
+    controls = Controls(directory)
+    controls.look()
+    if controls.problem:
+        raise ConfigurationError(
+            f"Reading the sampling of {directory}: {controls.problem}; mend the file or remove it."
+        )
+    return controls.rates
+
+
+def write_rates(directory: Path, rates: Mapping[str, Rate]) -> None:
+    """Put ``sampling.json`` in place, whole at once; recorders follow within a second.
+
+    Raises ``ConfigurationError`` for a rate that is no number from 0 to 1 and for a name that is neither a
+    registered kind nor one of its fields.
+    """
+    for name in rates:
+        kind, _, field = name.partition(".")
+        body = body_type(kind)
+        if body is None or (field and field not in body.__struct_fields__):
+            known = ", ".join(registered_kinds())
+            raise ConfigurationError(
+                f"Setting the sampling: {name!r} is neither a kind nor a kind and one of its fields "
+                f"(kinds: {known}); use a name such as deep_analysis or deep_analysis.conversation."
+            )
+    data = msgspec.json.format(msgspec.json.encode({"rates": dict(rates)}))
+    try:
+        _parse(data)
+    except _OutOfRange as error:
+        raise ConfigurationError(f"Setting the sampling: it {error}; give shares of tasks.") from error
+    directory.mkdir(parents=True, exist_ok=True)
+    new = directory / f".{SAMPLING_FILE}.{os.getpid()}"
+    new.write_bytes(data + b"\n")
+    new.replace(directory / SAMPLING_FILE)
 
 
 class Controls:
@@ -87,15 +144,10 @@ class Controls:
 
     def _read(self) -> None:
         try:
-            rates = msgspec.json.decode(self._sampling.read_bytes(), type=_File).rates
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.problem = f"{SAMPLING_FILE} is malformed ({type(error).__name__}): the rates before stay"
-            return
-        numbers = [
-            part for rate in rates.values() for part in (rate.values() if isinstance(rate, dict) else [rate])
-        ]
-        if not all(0 <= number <= 1 for number in numbers):
-            self.problem = f"{SAMPLING_FILE} holds a rate outside 0 to 1: the rates before stay"
+            rates = _parse(self._sampling.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            why = str(error) if isinstance(error, _OutOfRange) else f"is malformed ({type(error).__name__})"
+            self.problem = f"{SAMPLING_FILE} {why}: the rates before stay"
             return
         self.problem = ""
         self._set({**self._own, **rates})

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pipeline.capture.events import (
+    Candidate,
     EvaluationFinished,
     ExecutionCompleted,
     ExecutionStarted,
@@ -92,7 +93,8 @@ def routing(arguments: Mapping[str, Any], result: Any) -> dict[str, Any]:
     known = _known(found, RoutingDecided)
     if "candidates" in known:
         known["candidates"] = [
-            {"agent": part} if isinstance(part, str) else fields_of(part) for part in known["candidates"]
+            {"agent": part} if isinstance(part, str) else _known(fields_of(part), Candidate)
+            for part in known["candidates"]
         ]
     return known
 

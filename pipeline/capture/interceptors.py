@@ -11,12 +11,11 @@ and stays inside.
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, cast
 
 from pipeline.capture import extractors
-from pipeline.capture.passing import Watch, passed_through
+from pipeline.capture.passing import Begin, Watch, nothing, passed_through
 from pipeline.capture.recording import TaskRecording, failure, new_id
 from pipeline.capture.running import Running, current, enter, leave
 
@@ -52,8 +51,31 @@ class _Call:
         try:
             return dict(extract(*values))
         except Exception as error:  # noqa: BLE001 - an extractor is foreign code and must not reach the caller
-            cast("FaultCounting", self.recorder).fault(f"extractor: {type(error).__name__}")
+            self.fault(f"extractor: {type(error).__name__}")
             return {}
+
+    def fault(self, reason: str) -> None:
+        cast("FaultCounting", self.recorder).fault(reason)
+
+    def guarded(self, begin: Begin) -> Begin:
+        """The same, but nothing that goes wrong while recording reaches the function's caller."""
+
+        def safe(given: tuple[Any, ...], named: dict[str, Any]) -> Watch:
+            try:
+                watch = begin(given, named)
+            except Exception as error:  # noqa: BLE001 - a foreign argument may raise anywhere
+                self.fault(f"interceptor: {type(error).__name__}")
+                return Watch(nothing)
+
+            def end(result: Any, error: BaseException | None) -> None:
+                try:
+                    watch.end(result, error)
+                except Exception as fault:  # noqa: BLE001 - a foreign result may raise anywhere
+                    self.fault(f"interceptor: {type(fault).__name__}")
+
+            return watch._replace(end=end)
+
+        return safe
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -83,20 +105,20 @@ def wrap_router(
         task_id = str(facts.pop("task_id", None) or new_id("task"))
         if received:
             recorder.emit("task_received", task_id, {"task_type": "unknown", **facts})
-        begun = time.perf_counter()
+        begun = recorder.stopwatch()
 
         def end(result: Any, error: BaseException | None) -> None:
             if error is not None:
                 return
             fields = {
-                "routing_ms": (time.perf_counter() - begun) * 1000,
+                "routing_ms": (recorder.stopwatch() - begun) * 1000,
                 **call.safely(extract, arguments, result),
             }
             recorder.emit("routing_decided", task_id, {"selected_agent": "unknown", **fields})
 
         return Watch(end)
 
-    return cast(Function, passed_through(function, begin))
+    return cast(Function, passed_through(function, call.guarded(begin)))
 
 
 def wrap_executor(
@@ -119,12 +141,12 @@ def wrap_executor(
         task_id = str(facts.pop("task_id", None) or new_id("task"))
         facts = {"agent": "unknown", "execution_id": new_id("execution"), **facts}
         actions: list[float] = []
-        begun = time.perf_counter()
+        begun = recorder.stopwatch()
         running = Running(
             task_id,
             facts["execution_id"],
             facts["agent"],
-            lambda: actions.append(time.perf_counter() - begun),
+            lambda: actions.append(recorder.stopwatch() - begun),
         )
         recorder.emit("execution_started", task_id, facts)
 
@@ -132,7 +154,7 @@ def wrap_executor(
             fields: dict[str, Any] = {
                 **facts,
                 "success": error is None,
-                "latency_ms": (time.perf_counter() - begun) * 1000,
+                "latency_ms": (recorder.stopwatch() - begun) * 1000,
                 "time_to_first_action_ms": actions[0] * 1000 if actions else None,
                 "tool_call_count": len(actions),
             }
@@ -141,7 +163,7 @@ def wrap_executor(
 
         return Watch(end, lambda: enter(running), leave)
 
-    return cast(Function, passed_through(function, begin))
+    return cast(Function, passed_through(function, call.guarded(begin)))
 
 
 def wrap_evaluator(
@@ -152,13 +174,13 @@ def wrap_evaluator(
 
     def begin(given: tuple[Any, ...], named: dict[str, Any]) -> Watch:
         arguments = call.arguments(given, named)
-        begun = time.perf_counter()
+        begun = recorder.stopwatch()
 
         def end(result: Any, error: BaseException | None) -> None:
             if error is not None:
                 return
             fields = {
-                "evaluation_ms": (time.perf_counter() - begun) * 1000,
+                "evaluation_ms": (recorder.stopwatch() - begun) * 1000,
                 **call.safely(extract, arguments, result),
             }
             task_id = str(fields.pop("task_id", None) or "unknown")
@@ -166,7 +188,7 @@ def wrap_evaluator(
 
         return Watch(end)
 
-    return cast(Function, passed_through(function, begin))
+    return cast(Function, passed_through(function, call.guarded(begin)))
 
 
 def wrap_tool(recorder: TaskRecording, function: Function, *, name: str | None = None) -> Function:
@@ -178,7 +200,7 @@ def wrap_tool(recorder: TaskRecording, function: Function, *, name: str | None =
     def begin(given: tuple[Any, ...], named: dict[str, Any]) -> Watch:
         arguments = call.arguments(given, named)
         running = current()
-        begun = time.perf_counter()
+        begun = recorder.stopwatch()
         if running is not None:
             running.acted()
 
@@ -186,7 +208,7 @@ def wrap_tool(recorder: TaskRecording, function: Function, *, name: str | None =
             fields: dict[str, Any] = {
                 "tool": tool,
                 "arguments": call.safely(extractors.shown, arguments),
-                "duration_ms": (time.perf_counter() - begun) * 1000,
+                "duration_ms": (recorder.stopwatch() - begun) * 1000,
                 "outcome": "success" if error is None else "failure",
             }
             if error is None:
@@ -201,4 +223,4 @@ def wrap_tool(recorder: TaskRecording, function: Function, *, name: str | None =
 
         return Watch(end)
 
-    return cast(Function, passed_through(function, begin))
+    return cast(Function, passed_through(function, call.guarded(begin)))

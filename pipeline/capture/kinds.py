@@ -66,6 +66,11 @@ def body_type(kind: str) -> type[Body] | None:
     return _BODIES.get(kind)
 
 
+def kind_of(body: type[Body]) -> str | None:
+    """The kind whose events have bodies of this type; none where it is registered as no kind."""
+    return next((kind for kind, found in _BODIES.items() if found is body), None)
+
+
 def registered_kinds() -> tuple[str, ...]:
     """The names of all registered kinds, in the order they were registered."""
     return tuple(_BODIES)

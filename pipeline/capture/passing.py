@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, NamedTuple
 
 
-def _nothing(*_: Any) -> None:
+def nothing(*_: Any) -> None:
     """Neither enters nor leaves anything."""
 
 
@@ -19,8 +19,8 @@ class Watch(NamedTuple):
     """What happens around one call: ``end`` gets the result or the exception."""
 
     end: Callable[[Any, BaseException | None], None]
-    enter: Callable[[], Any] = _nothing
-    leave: Callable[[Any], None] = _nothing
+    enter: Callable[[], Any] = nothing
+    leave: Callable[[Any], None] = nothing
 
 
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], Watch]
@@ -28,9 +28,11 @@ Begin = Callable[[tuple[Any, ...], dict[str, Any]], Watch]
 
 def passed_through(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     """The function, watched; a generator's result is what it returns, an asynchronous one's last item."""
-    called = (
-        function if inspect.isroutine(function) or inspect.isfunction(function) else type(function).__call__
-    )
+    called = function
+    while isinstance(called, functools.partial):
+        called = called.func
+    if not inspect.isroutine(called):
+        called = type(called).__call__
     if inspect.isasyncgenfunction(called):
         wrapper = _async_generator(function, begin)
     elif inspect.iscoroutinefunction(called):
@@ -53,12 +55,24 @@ def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             watch.end(None, error)
             raise
         watch.leave(token)
-        if inspect.isawaitable(result):  # a plain function that hands out a coroutine
+        if inspect.iscoroutine(result):  # a plain function that hands out a coroutine
             return _awaited(result, watch)
+        if callable(getattr(result, "add_done_callback", None)):  # a task or future stays the object it is
+            result.add_done_callback(functools.partial(_when_done, watch))
+            return result
         watch.end(result, None)
         return result
 
     return wrapper
+
+
+def _when_done(watch: Watch, future: Any) -> None:
+    try:
+        value = future.result()
+    except BaseException as error:  # noqa: BLE001 - also a cancellation; whoever waits for it gets it still
+        watch.end(None, error)
+    else:
+        watch.end(value, None)
 
 
 async def _awaited(result: Any, watch: Watch) -> Any:
@@ -84,14 +98,30 @@ def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def wrapper(*given: Any, **named: Any) -> Generator[Any, Any, Any]:
         watch = begin(given, named)
-        token = watch.enter()
+        inner = function(*given, **named)
+        step = functools.partial(next, inner)
         try:
-            result = yield from function(*given, **named)
+            while True:
+                token = watch.enter()  # only while the inner generator runs, never while its reader does
+                try:
+                    item = step()
+                except StopIteration as stopped:
+                    result = stopped.value
+                    break
+                finally:
+                    watch.leave(token)
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    inner.close()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - handed on to whom it was meant for
+                    step = functools.partial(inner.throw, thrown)
+                else:
+                    step = functools.partial(inner.send, sent)
         except BaseException as error:
-            watch.leave(token)
             watch.end(None, error)
             raise
-        watch.leave(token)
         watch.end(result, None)
         return result
 
@@ -101,26 +131,30 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     async def wrapper(*given: Any, **named: Any) -> AsyncGenerator[Any, Any]:
         watch = begin(given, named)
-        token = watch.enter()
         inner = function(*given, **named)
+        step = functools.partial(inner.asend, None)
         item: Any = None
         try:
-            sent: Any = None
             while True:
+                token = watch.enter()
                 try:
-                    item = await inner.asend(sent)
+                    item = await step()
                 except StopAsyncIteration:
                     break
-                sent = yield item
-        except GeneratorExit as stopped:
-            await inner.aclose()
-            watch.end(item, stopped)
-            raise
+                finally:
+                    watch.leave(token)
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await inner.aclose()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - handed on to whom it was meant for
+                    step = functools.partial(inner.athrow, thrown)
+                else:
+                    step = functools.partial(inner.asend, sent)
         except BaseException as error:
             watch.end(None, error)
             raise
-        finally:
-            watch.leave(token)
         watch.end(item, None)
 
     return wrapper

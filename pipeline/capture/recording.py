@@ -6,8 +6,7 @@ not: writing (``recorder``), wrapping somebody's functions (``interceptors``).
 
 from __future__ import annotations
 
-import time
-import uuid
+import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +18,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 class TaskRecording:
     """What a recorder offers for tasks; fields are those of the bodies in ``events``."""
+
+    stopwatch: Callable[[], float]
+    """Seconds since any instant; durations are differences of it. A simulation puts its own in."""
 
     def emit(
         self, kind: str, subject: str, body: Body | Mapping[str, Any], *, complexity: str | None = None
@@ -73,7 +75,7 @@ class TaskRecording:
 
 def new_id(kind: str) -> str:
     """An id that nobody else has."""
-    return f"{kind}-{uuid.uuid4().hex}"
+    return f"{kind}-{os.urandom(16).hex()}"
 
 
 class TaskBlock:
@@ -109,16 +111,17 @@ class ExecutionBlock:
 
     def __init__(self, task: TaskBlock, agent: str, fields: dict[str, Any]) -> None:
         self.task, self.agent, self._fields = task, agent, fields
+        self._stopwatch = task.recorder.stopwatch
         self.execution_id = str(fields.pop("execution_id", "") or new_id("execution"))
         self._result: dict[str, Any] = {}
         self._tools = 0
         self._first_action: float | None = None
-        self._begun = time.perf_counter()
+        self._begun = self._stopwatch()
 
     def __enter__(self) -> Self:
         from pipeline.capture.running import Running, enter
 
-        self._begun = time.perf_counter()
+        self._begun = self._stopwatch()
         self.task.recorder.emit("execution_started", self.task.task_id, self._named(self._fields))
         self._token = enter(Running(self.task.task_id, self.execution_id, self.agent, self._note_action))
         return self
@@ -129,7 +132,7 @@ class ExecutionBlock:
     def _note_action(self) -> None:
         self._tools += 1
         if self._first_action is None:
-            self._first_action = (time.perf_counter() - self._begun) * 1000
+            self._first_action = (self._stopwatch() - self._begun) * 1000
 
     def tool(self, tool: str, **fields: Any) -> bool:
         """Record one tool call (fields of ``ToolCalled``)."""
@@ -151,7 +154,7 @@ class ExecutionBlock:
         fields: dict[str, Any] = {
             **self._fields,
             "success": True,
-            "latency_ms": (time.perf_counter() - self._begun) * 1000,
+            "latency_ms": (self._stopwatch() - self._begun) * 1000,
             "time_to_first_action_ms": self._first_action,
             "tool_call_count": self._tools,
             **self._result,

@@ -49,19 +49,21 @@ class SegmentWriter:
         self.dirty = False
         """Whether something was appended since the last ``sync_copy``."""
 
-    def is_full(self, folder: str, length: int) -> bool:
-        """Whether an open segment must be left before a line of ``length`` bytes of that hour."""
-        return self._descriptor >= 0 and (folder != self._folder or self._size + length > self._largest)
+    def is_full(self, length: int) -> bool:
+        """Whether the open segment, if there is one, must be left before another ``length`` bytes."""
+        return self._size + length > self._largest and self._descriptor >= 0
 
-    def append(self, folder: str, line: bytes) -> None:
-        """Append a whole line or nothing; raises the last directory's ``OSError`` when none takes it."""
-        if self.is_full(folder, len(line)) or self._first_is_due():
-            self.close()
+    def append(self, folder: str, line: bytes) -> int:
+        """Append a whole line or nothing; its bytes. Raises the last directory's ``OSError`` when none takes
+        it."""
         if self._descriptor >= 0:
-            try:
-                return self._write(line)
-            except OSError:
-                self._leave()
+            if folder == self._folder and not (self.place and self._first_is_due()):
+                try:
+                    return self._write(line)
+                except OSError:
+                    self._leave()
+            else:
+                self.close()
         failure: OSError | None = None
         for place in range(len(self._directories)):
             if place == 0 and time.monotonic() < self._retry_at:
@@ -75,7 +77,7 @@ class SegmentWriter:
         raise failure or OSError(errno.ENOSPC, "no directory takes the event")
 
     def _first_is_due(self) -> bool:
-        return self.place > 0 and self._descriptor >= 0 and time.monotonic() >= self._retry_at
+        return time.monotonic() >= self._retry_at
 
     def _leave(self, place: int | None = None) -> None:
         if (self.place if place is None else place) == 0:
@@ -107,14 +109,15 @@ class SegmentWriter:
         if self._sync and made:
             _sync_folder(directory)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes) -> int:
         if self._unsure:
             line = self._ending() + line
         self._unsure = True  # until the line is whole: an interrupt may end this call anywhere
-        done = 0
+        done, whole = 0, len(line)
         try:
-            while done < len(line):
-                done += os.write(self._descriptor, line[done:] if done else line)
+            done = os.write(self._descriptor, line)
+            while done < whole:
+                done += os.write(self._descriptor, line[done:])
         except OSError:
             if done:
                 self._take_back()
@@ -124,6 +127,7 @@ class SegmentWriter:
         self._size += done
         self._unsure = False
         self.dirty = True
+        return done
 
     def _take_back(self) -> None:
         """Cut off a line of which only a part was written; nobody else appends to this file."""

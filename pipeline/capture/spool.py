@@ -31,7 +31,6 @@ import errno
 import hashlib
 import os
 import re
-import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -53,6 +52,9 @@ FALLBACK_VARIABLE = "PIPELINE_SPOOL_FALLBACK"
 
 LARGEST_LINE = 16_000_000
 """Longest line that is read as an event, in bytes; a longer one is broken."""
+
+UNFINISHED = "the line was not finished"
+"""Reason of a closed segment's last line without a line feed: its process was killed while it wrote."""
 
 SETTLED_SECONDS = 600.0
 """How long an unlocked segment's hour must be over, and the segment untouched, before it counts as closed."""
@@ -103,6 +105,8 @@ def fallback_directories(first: Path | None = None) -> tuple[Path, ...]:
     named = os.environ.get(FALLBACK_VARIABLE)
     if named:
         return (Path(named).expanduser().absolute(),)
+    import tempfile  # five milliseconds that only this function needs
+
     place = str((first or spool_directory()).absolute())
     name = "spool-" + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
     state = os.environ.get("XDG_STATE_HOME")
@@ -231,7 +235,7 @@ def read_segment(
                 yield Line(number, place, raw, parse_line(raw))
             elif length < LARGEST_LINE:
                 if complete:
-                    yield Line(number, place, raw, Broken("the line was not finished"))
+                    yield Line(number, place, raw, Broken(UNFINISHED))
                 return
             else:
                 rest, ended = _skip_line(file)

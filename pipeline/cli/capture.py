@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from pathlib import Path
 
 import click
 
-from pipeline.capture.spool import Broken, read_segment, segments, spool_directories
+from pipeline.capture.spool import Broken, Line, Segment, read_segment, segments, spool_directories
+from pipeline.cli.capture_redrive import redrive
+from pipeline.cli.capture_sampling import sampling
 from pipeline.cli.capture_serve import serve
 from pipeline.errors import PipelineError
-
-
-class _Commands(click.Group):
-    """``redrive`` belongs to the loader and is loaded only when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *(["redrive"] if _has_redrive() else [])})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "redrive" and _has_redrive():
-            module = importlib.import_module("pipeline.cli.capture_redrive")
-            command: click.Command = module.redrive
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-def _has_redrive() -> bool:
-    return importlib.util.find_spec("pipeline.cli.capture_redrive") is not None
-
+from pipeline.settings.places import config_directory
 
 _directory = click.option(
     "--directory",
@@ -40,11 +23,13 @@ _directory = click.option(
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(cls=_Commands)
+@click.group()
 def capture() -> None:
     """What agents did, as it is recorded: follow it, count it, check it, simulate it."""
 
 
+capture.add_command(redrive)
+capture.add_command(sampling)
 capture.add_command(serve)
 
 
@@ -68,27 +53,34 @@ def tail(directory: Path | None, as_json: bool, kind: str | None, task: str | No
             offset, number = seen.get(segment.path, (0, 1))
             if segment.size <= offset:
                 continue
-            for line in read_segment(segment.path, offset, first_line=number):
-                seen[segment.path] = (line.offset + len(line.raw), line.number + 1)
-                event = line.event
-                if isinstance(event, Broken):
-                    click.echo(f"{segment.path.name} line {line.number}: {event.reason}", err=True)
-                elif (kind is None or event.kind == kind) and (task is None or event.subject == task):
-                    click.echo(
-                        line.raw[9:].decode().rstrip("\n")
-                        if as_json
-                        else f"{segment.hour} {event.kind:<22} {event.subject} {bytes(event.body).decode()[:160]}"  # noqa: E501
-                    )
+            try:
+                for line in read_segment(segment.path, offset, first_line=number):
+                    seen[segment.path] = (line.offset + len(line.raw), line.number + 1)
+                    _print_line(segment, line, as_json, kind, task)
+            except FileNotFoundError:  # the loader archived it between listing and reading
+                continue
         if once:
             return
         time.sleep(0.5)
+
+
+def _print_line(segment: Segment, line: Line, as_json: bool, kind: str | None, task: str | None) -> None:
+    event = line.event
+    if isinstance(event, Broken):
+        click.echo(f"{segment.path.name} line {line.number}: {event.reason}", err=True)
+    elif (kind is None or event.kind == kind) and (task is None or event.subject == task):
+        if as_json:
+            click.echo(line.raw[9:].decode().rstrip("\n"))
+        else:
+            body = bytes(event.body)[:640].decode(errors="ignore")[:160]
+            click.echo(f"{segment.hour} {event.kind:<22} {event.subject} {body}")
 
 
 @capture.command()
 @_directory
 @_as_json
 def stats(directory: Path | None, as_json: bool) -> None:
-    """Count events and bytes by hour, process and kind.
+    """Count events, bytes, rates and missing numbers by hour, process and kind.
 
     \b
     Example:
@@ -101,7 +93,10 @@ def stats(directory: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo("{hour} {process} {kind:<22} {events:>9,} {bytes:>13,} B".format(**row))
+        rate = "" if row["per_second"] is None else f"{row['per_second']:>12,.1f}/s"
+        missing = f"  {row['missing']} numbers missing" if row["missing"] else ""
+        line = "{hour} {process} {kind:<22} {events:>9,} {bytes:>13,} B".format(**row)
+        click.echo(f"{line} {rate:>14}{missing}")
     click.echo(
         f"{sum(row['events'] for row in rows):,} events, {sum(row['bytes'] for row in rows):,} bytes",
         err=True,
@@ -112,24 +107,31 @@ def stats(directory: Path | None, as_json: bool) -> None:
 @_directory
 @_as_json
 def verify(directory: Path | None, as_json: bool) -> None:
-    """Check every line's checksum and body, and every process's sequence; exit code 1 where something is
+    """Check every line's checksum and body, and every process's numbers; exit code 1 where something is
     wrong.
+
+    Notes are no faults: the last line of a killed process, numbers whose segment the loader archived.
 
     \b
     Example:
       pipeline capture verify
     """
+    import msgspec
+
+    from pipeline.capture.verifying import PROBLEM
     from pipeline.capture.verifying import verify as check
 
-    problems = check(spool_directories(directory))
+    found = check(spool_directories(directory))
     if as_json:
-        click.echo(json.dumps(problems))
+        click.echo(msgspec.json.encode(found).decode())
     else:
-        for problem in problems:
-            click.echo(f"{problem['segment']} line {problem['line']}: {problem['problem']}")
+        for finding in found:
+            where = f"{finding.segment} line {finding.line}" if finding.line else finding.segment
+            click.echo(f"{finding.severity}: {where}: {finding.text}")
+    problems = sum(finding.severity == PROBLEM for finding in found)
     if problems:
         raise PipelineError(
-            f"Verifying the spool: {len(problems)} problem(s), as listed; events around them are sound."
+            f"Verifying the spool: {problems} problem(s), as listed; events around them are sound."
         )
 
 
@@ -140,7 +142,7 @@ def verify(directory: Path | None, as_json: bool) -> None:
 @_directory
 @_as_json
 def simulate(tasks: int, seed: int, rate: float | None, directory: Path | None, as_json: bool) -> None:
-    """Record simulated tasks, marked synthetic, through the real interceptors.
+    """Record simulated tasks, marked synthetic, through the real interceptors and configs/privacy.yaml.
 
     \b
     Example:
@@ -149,7 +151,8 @@ def simulate(tasks: int, seed: int, rate: float | None, directory: Path | None, 
     from pipeline.capture.recorder import Recorder
     from pipeline.capture.simulating.arbiter import simulate as run
 
-    with Recorder(directory, application="simulate", synthetic=True) as recorder:
+    policies = config_directory() / "privacy.yaml"
+    with Recorder(directory, application="simulate", synthetic=True, privacy_file=policies) as recorder:
         run(recorder, tasks, seed, rate=rate)
     report = {"tasks": tasks, "seed": seed, "directory": str(recorder.directories[0]), **recorder.report()}
     click.echo(

@@ -1,7 +1,8 @@
 """The simulated arbiter: an epsilon-greedy router, agents with tools, an evaluator.
 
-What belongs here: how tasks run. What does not: their texts (``words``). Everything follows from the seed;
-ids and instants of events aside, two runs of a seed record the same.
+What belongs here: how tasks run. What does not: their texts (``words``). Everything follows from the seed,
+durations too, which a simulated stopwatch gives: the events' own ids and instants aside, two runs of a seed
+record the same.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Arbiter:
     def __init__(self, recorder: Recorder, seed: int) -> None:
         self._recorder, self._draw, self._seed = recorder, random.Random(seed), seed
         self._rewards: dict[tuple[str, str], list[float]] = {}
+        self._elapsed = 0.0
+        recorder.stopwatch = lambda: self._elapsed
         self._route = wrap_router(recorder, self.route)
         self._execute = wrap_executor(recorder, self.execute)
         self._evaluate = wrap_evaluator(recorder, self.evaluate)
@@ -67,6 +70,7 @@ class Arbiter:
 
     def route(self, task: dict[str, Any]) -> dict[str, Any]:
         """Epsilon-greedy over the mean reward so far, with the propensity of what was chosen."""
+        self._take(0.02)
         means = {name: self._mean(name, task["task_type"]) for name in AGENTS}
         best = max(means, key=lambda name: means[name])
         explored = self._draw.random() < EXPLORATION
@@ -85,12 +89,17 @@ class Arbiter:
             "rationale": f"{best} leads on {task['task_type']}; one task in five is given to chance.",
         }
 
+    def _take(self, seconds: float) -> None:
+        """Let simulated time pass: log-normal around ``seconds``."""
+        self._elapsed += seconds * self._draw.lognormvariate(0, 0.5)
+
     def _mean(self, agent: str, task_type: str) -> float:
         rewards = self._rewards.get((agent, task_type), [])
         return (0.5 + sum(rewards)) / (1 + len(rewards))
 
     def execute(self, task: dict[str, Any], agent: str, attempt: int, execution_id: str) -> dict[str, Any]:
         """The agent's work: some tool calls and an output; fails as often as its skill lets it."""
+        self._take(1.0)
         for _ in range(self._draw.randint(1, 4)):
             self._tools["read_file"](f"source/{self._draw.choice(('parser', 'cache', 'report'))}.py")
         if self._draw.random() > AGENTS[agent] + _HARDER[task["complexity"]] + 0.1 * attempt:
@@ -98,26 +107,29 @@ class Arbiter:
                 [TimeoutError("the model did not answer in time"), ToolFailed("the tests do not run")]
             )
         self._tools["run_tests"]("all")
+        self._take(2.0)
         size = self._draw.randint(200, 1500)
         return {
             "success": True,
             "output": prose(self._draw, size),
-            "latency_ms": self._draw.lognormvariate(8, 0.6),
             "tokens": {"input": size * 4, "output": size // 4, "tool": size // 2, "reasoning": size // 8},
             "cost_usd": round(size * 0.000012, 6),
         }
 
     def read_file(self, path: str) -> str:
         """A simulated tool."""
+        self._take(0.05)
         return CODE.format(name=path.rsplit("/", 1)[-1][:-3])
 
     def run_tests(self, selection: str) -> dict[str, int]:
         """A simulated tool."""
+        self._take(0.8)
         return {"passed": self._draw.randint(10, 90), "failed": 0 if selection == "all" else 1}
 
     def evaluate(self, task: dict[str, Any], agent: str, execution_id: str) -> dict[str, Any]:
         """Gates, rubric and reasoning; one in ten is as long as the largest real ones (10 to 20 KB)."""
         draw = self._draw
+        self._take(0.5)
         score = min(1.0, max(0.0, draw.gauss(AGENTS[agent] + _HARDER[task["complexity"]] / 2, 0.12)))
         long = draw.random() < 0.1
         return {
