@@ -95,7 +95,7 @@ def judge(data: bytes, offset: int, now: datetime) -> pl.DataFrame:
         rows.append(
             _broken(last, starts[-1], "torn_line", "The line has no end: its writing was cut off.", 0)
         )
-    columns = zip(*rows, strict=True) if rows else [()] * len(ROW_SCHEMA)  # type: ignore[misc]
+    columns = zip(*rows, strict=True) if rows else [()] * len(ROW_SCHEMA)
     return pl.DataFrame(
         [
             pl.Series(name, values, pl.Int64() if name == "happened_at" else dtype).cast(dtype)
