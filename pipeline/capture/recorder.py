@@ -37,6 +37,7 @@ from pipeline.capture.kinds import Body, body_type
 from pipeline.capture.recording import TaskRecording
 from pipeline.capture.reports import EventQuarantined, RecorderReport, RecorderStarted, RecorderStopped
 from pipeline.capture.segments import SegmentWriter
+from pipeline.capture.signal_helpers import SignalRecording
 from pipeline.capture.spool import checked, fallback_directories, hour_folder, spool_directory
 from pipeline.capture.tally import Tally
 from pipeline.hours import CLOCK_VARIABLE, now
@@ -50,7 +51,7 @@ _TASKS_REMEMBERED = 10_000
 _HOUR = 3_600_000_000_000
 
 
-class Recorder(TaskRecording):
+class Recorder(TaskRecording, SignalRecording):
     """Records events of this process into a spool.
 
     ``directory`` is the spool (by default that of the data folder), ``second`` the directories used while it
@@ -226,6 +227,14 @@ class Recorder(TaskRecording):
             body = encode(EventQuarantined(event_kind=kind, reason=reason[:200], size_bytes=len(data)))
             kind = "event_quarantined"
         return self._append(kind, passed.subject, body, begun)
+
+    def as_kept(self, text: str) -> str:
+        """The text as the door lets it pass, so that it can be named by the hash of what is kept."""
+        if not self._with_door:
+            return text
+        passed = (self._door or self._make_door()).check(b'""', encode(text))
+        kept = msgspec.json.decode(passed.body) if passed.status == "changed" else text
+        return kept if isinstance(kept, str) else text
 
     def _make_door(self) -> Door:
         self._door = Door(self._redactor)

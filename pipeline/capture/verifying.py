@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 import pipeline.capture.events
-import pipeline.capture.reports  # noqa: F401 - both register kinds
+import pipeline.capture.otel.spans
+import pipeline.capture.reports  # noqa: F401 - they register kinds
 from pipeline.capture.kinds import body_type
 from pipeline.capture.spool import Broken, read_segment, segments
 

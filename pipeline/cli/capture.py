@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pipeline.capture.spool import Broken, read_segment, segments, spool_directories
+from pipeline.cli.capture_serve import serve
 from pipeline.errors import PipelineError
 
 
@@ -42,6 +43,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.group(cls=_Commands)
 def capture() -> None:
     """What agents did, as it is recorded: follow it, count it, check it, simulate it."""
+
+
+capture.add_command(serve)
 
 
 @capture.command()

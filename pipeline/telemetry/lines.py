@@ -21,7 +21,9 @@ import msgspec
 import polars as pl
 
 import pipeline.capture.events
-import pipeline.capture.reports  # noqa: F401 - both register kinds of events
+import pipeline.capture.otel.spans
+import pipeline.capture.reports
+import pipeline.capture.signals  # noqa: F401 - each registers its kinds of events
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.kinds import body_type
 from pipeline.hours import FIRST_HOUR
