@@ -15,7 +15,8 @@ from assets_tests.collector.runs import BOUGHT, TableAsker, model, plan, right, 
 from pipeline.collector.answers import Answer, Attempted
 from pipeline.collector.costing import Price
 from pipeline.collector.datasets import Item
-from pipeline.collector.journal import Journal, JournalError, JournalWriter
+from pipeline.collector.journal import Journal, JournalError
+from pipeline.collector.journal_writer import JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import Plan, estimate, seconds_of_all
 from pipeline.collector.running import Asker, Outcome, Progress, run_plans
@@ -283,7 +284,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_a_sentence(
 ) -> None:
     import sqlite3
 
-    from pipeline.collector import journal as module
+    from pipeline.collector import journal_writer as module
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
