@@ -155,7 +155,9 @@ def peers(folder: Path, environments: Path, port: int, chats: int, rounds: int) 
             own = folder / f"{name}-{attempt}"
             command = [str(pythons[name]), "-P", str(Path(__file__).with_name(script))]
             command += [str(port), str(chats), "32", str(own)]
-            done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd=folder, env=variables)
+            done = subprocess.run(
+                command, check=True, text=True, stdout=subprocess.PIPE, cwd=folder, env=variables
+            )
             found[name] = json.loads(done.stdout.splitlines()[-1])
         for name, rates in found.items():
             print(f"{name}: cold {rates['cold']:,.0f}/s, warm {rates['warm']:,.0f}/s")

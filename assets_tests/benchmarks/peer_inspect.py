@@ -12,7 +12,7 @@ import sys
 import time
 
 
-def evaluated(port: int, chats: int, concurrency: int, folder: str) -> float:
+def evaluated(port: int, chats: int, concurrency: int, folder: str, first: int = 1) -> float:
     """Samples a second."""
     from inspect_ai import Task, eval
     from inspect_ai.dataset import MemoryDataset, Sample
@@ -21,7 +21,8 @@ def evaluated(port: int, chats: int, concurrency: int, folder: str) -> float:
     from inspect_ai.solver import generate
 
     samples = [
-        Sample(input=f"What is {number} + 1?", target=str(number + 1)) for number in range(1, chats + 1)
+        Sample(input=f"What is {number} + 1?", target=str(number + 1))
+        for number in range(first, first + chats)
     ]
     model = get_model(
         "openai/adder",
@@ -49,6 +50,7 @@ def evaluated(port: int, chats: int, concurrency: int, folder: str) -> float:
 if __name__ == "__main__":
     port_, chats_, concurrency_ = map(int, sys.argv[1:4])
     os.environ["INSPECT_CACHE_DIR"] = f"{sys.argv[4]}/cache"
+    evaluated(port_, 20, concurrency_, sys.argv[4], 10_000_000)  # what is imported once is not measured
     cold = evaluated(port_, chats_, concurrency_, sys.argv[4])
     warm = evaluated(port_, chats_, concurrency_, sys.argv[4])
     print(json.dumps({"cold": cold, "warm": warm}))

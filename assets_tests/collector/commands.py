@@ -1,4 +1,4 @@
-"""What tests of whole commands share: the stub on a thread, a configuration that may be changed, the command."""
+"""What tests of whole commands share: the stub on a thread, a changeable configuration, the command."""
 
 from __future__ import annotations
 

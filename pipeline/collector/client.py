@@ -47,12 +47,13 @@ class Client:
     """Sends requests; ``cache`` is None where the settings switch it off.
 
     Opening raises ``ConfigurationError`` for a missing key and ``CacheError`` for a cache that cannot be
-    used;
-    from then on nothing is raised for what the network does. ``clock`` is replaced by tests.
+    used; from then on nothing is raised for what the network does. One that is not ``sending`` looks up
+    only and needs no keys. ``clock`` is replaced by tests.
     """
 
-    def __init__(self, settings: CollectorSettings, *, clock: Clock = _CLOCK) -> None:
+    def __init__(self, settings: CollectorSettings, *, sending: bool = True, clock: Clock = _CLOCK) -> None:
         self.settings = settings
+        self._sending = sending
         self._clock = clock
         run = settings.run
         self.cache = (
@@ -67,7 +68,7 @@ class Client:
 
     async def __aenter__(self) -> Client:
         """Opens the cache and reads the keys."""
-        for model in self.settings.models:
+        for model in self.settings.models if self._sending else ():
             self._poster.lane(model)
         if self.cache:
             await self.cache.open()

@@ -24,6 +24,7 @@ from pipeline.collector.answers import Answer, make_record
 from pipeline.collector.budget import Budget
 from pipeline.collector.costing import bound_of, price_on
 from pipeline.collector.datasets import Item
+from pipeline.collector.failures import PERHAPS_BILLED
 from pipeline.collector.journal import Journal
 from pipeline.collector.journal_writer import GROUP_SECONDS, JournalWriter
 from pipeline.collector.locks import RunLock
@@ -277,13 +278,16 @@ class _Work:
             self._progress.request_stop("cost")
             return
         answer = await self._asker.ask(model, item, repetition)
+        # What a host may have billed for attempts without an answer counts as the most it could be.
+        lost = bound * sum(attempt.error_class in PERHAPS_BILLED for attempt in answer.attempts)
         if answer.error_class == RUN_DEADLINE:
             self._progress.request_stop("deadline")
             if not answer.attempts:
                 self._budget.settle(bound, 0.0, None)
                 return
         record = await self._keep(lane, item, repetition, answer)
-        self._budget.settle(bound, record.billed if record.status in DONE else 0.0, record.completion_tokens)
+        billed = record.billed if record.status in DONE else 0.0
+        self._budget.settle(bound, lost + (bound if billed is None else billed), record.completion_tokens)
 
     async def _keep(self, lane: _Lane, item: Item, repetition: int, answer: Answer) -> Record:
         """Judge and write; an answer that was sent for is waited for until a killed process keeps it."""

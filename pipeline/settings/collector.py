@@ -188,6 +188,12 @@ class ModelSettings(CollectorPart):
             )
         return headers
 
+    def missing_variables(self) -> list[str]:
+        """Environment variables that this model needs and that are not set."""
+        named = [self.api_key] if self.api_key else []
+        named += [value[1:] for value in self.extra_headers.values() if value.startswith("$")]
+        return [name for name in dict.fromkeys(named) if not os.environ.get(name, "").strip()]
+
     def _secret(self, field: str, variable: str) -> str:
         value = os.environ.get(variable, "").strip()
         if not value or not value.isascii() or not value.isprintable():

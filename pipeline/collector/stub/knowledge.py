@@ -49,7 +49,7 @@ def known_answers(datasets: Datasets, names: Iterable[str] | None = None) -> dic
 
 
 def chosen_answers(chosen: Sequence[str]) -> dict[str, str]:
-    """Expected answers of datasets named, or declared in YAML files named; of all declared ones where none is.
+    """Expected answers of datasets named, or declared in YAML files named; of all declared where none is.
 
     Raises ``InputError`` where a named dataset is not declared or its files are missing.
     """
