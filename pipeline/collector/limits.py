@@ -1,8 +1,8 @@
 """How fast a model may be asked: buckets, the server's own headers, adaptive concurrency, the circuit.
 
 What belongs here: deciding when the next attempt may go, on a clock that is handed in. What does not:
-sleeping
-and sending (``client``). All times are seconds of a monotonic clock unless a header says otherwise.
+sleeping and sending (``client``). All times are seconds of a monotonic clock unless a header says
+otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.http import retry_after as parse_retry_after
+from pipeline.http_headers import retry_after as parse_retry_after
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

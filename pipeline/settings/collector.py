@@ -64,10 +64,9 @@ class ModelSettings(CollectorPart):
     """One model as it is asked.
 
     ``api_key`` and values of ``extra_headers`` that begin with ``$`` name environment variables.
-    ``timeout`` is
-    the deadline of one attempt, in seconds. ``seed`` grows by one with each repetition. ``extract_fields``
-    are
-    dotted paths into the raw response. ``extra_body`` is sent as it stands and is part of the cache key.
+    ``timeout`` is the deadline of one attempt, in seconds. ``seed`` grows by one with each repetition.
+    ``extract_fields`` are dotted paths into the raw response. ``extra_body`` is sent as it stands and is
+    part of the cache key.
     """
 
     name: str
@@ -217,8 +216,8 @@ class RunSettings(CollectorPart):
     """How a run goes. Times in seconds, money in USD.
 
     ``retries`` counts attempts after the first. A server's Retry-After is clamped to
-    ``maximum_wait_seconds``.
-    After ``circuit_failures`` failures of an endpoint in a row nothing is sent to it for ``circuit_seconds``.
+    ``maximum_wait_seconds``. After ``circuit_failures`` failures of an endpoint in a row nothing is sent to
+    it for ``circuit_seconds``.
     """
 
     output_dir: Path | None = None
