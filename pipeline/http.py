@@ -12,18 +12,17 @@ import concurrent.futures
 import ipaddress
 import logging
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from pipeline import __version__
 from pipeline.errors import FetchError
 from pipeline.http_bodies import BodyBrokenError, BodyCutError, BodyTooLargeError, BoundedBody
+from pipeline.http_headers import HEADER_VALUE, KEPT_HEADERS, QUOTA_HEADERS, retry_after, usable_etag
 from pipeline.http_redaction import quieten, scrubbed
 from pipeline.settings.addresses import is_secret_name, redact_url, url_carries_credentials
 
@@ -31,22 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = f"pipeline/{__version__} (+python-httpx)"
-_LIMITS = ("limit", "remaining", "reset")
-KEPT_HEADERS = frozenset(
-    {"content-type", "last-modified", "retry-after", "x-quota-remaining", "x-ratelimit-remaining-day"}
-    | {f"{prefix}ratelimit-{name}" for prefix in ("", "x-") for name in _LIMITS}
-)
-"""Response headers that are handed on; cookies and the like are not."""
-
-QUOTA_HEADERS = (
-    "x-quota-remaining",
-    "x-ratelimit-remaining-day",
-    "x-ratelimit-remaining",
-    "ratelimit-remaining",
-)
-
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = frozenset({408, 425, 429})
 _CHUNK = 65_536
@@ -299,7 +283,7 @@ def _check(request: Request) -> None:
         what = "a key would travel unencrypted over plain http"
         raise _failed(request, what, "use an https address", retryable=False)
     for name, value in request.headers.items():
-        if not _HEADER_VALUE.match(value):
+        if not HEADER_VALUE.match(value):
             what = f"the value for the header {name} holds characters that cannot be sent"
             raise _failed(request, what, "check the environment variable that holds it", retryable=False)
 
@@ -354,28 +338,6 @@ def _refused(answer: httpx.Response, request: Request, clock: Clock) -> FetchErr
     }
     what, remedy = reasons.get(status, (f"it answered {status}", "check the address"))
     return _failed(request, what, f"{remedy}; trying again does not help", status=status, retryable=False)
-
-
-def retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from seconds or an HTTP date; never negative."""
-    if not text:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        instant = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
-
-
-def usable_etag(text: str | None) -> str | None:
-    """An ETag that can be sent back: short and printable."""
-    if not text or len(text) > 256 or not _HEADER_VALUE.match(text):
-        return None
-    return text.strip() or None
 
 
 def _wait(transient: _Transient, attempt: int, policy: Policy, clock: Clock) -> float:

@@ -1,11 +1,16 @@
 """Whole collector runs against a loopback server: cold beside a bare httpx-over-aiohttp loop, warm, and memory.
 
     python -m assets_tests.benchmarks.bench_collector_runner [--chats 2000] [--rounds 3] [--records 100000]
+    python -m assets_tests.benchmarks.bench_collector_runner --peers [--environments FOLDER]
 
 Cold: every chat is sent, its record committed with a sync, results written; the bare loop posts the same bodies and
 reads the same answers and does nothing else. The server waits 20 ms. Warm: the same run begun anew, every answer
 from the cache, results written. Memory: peak resident size of a process that runs so many records through the
 runner, journal and results. Goals: 0.75x the bare loop at 32, 0.45x at 64; 5,000 records a second warm; 1 GB.
+
+Peers: the same chats at 32 through litellm and inspect_ai, each in an environment of its own that pip makes in
+FOLDER (a temporary one unless given, which is kept), then again from their own caches on disk. Goals: 4x litellm
+and 15x inspect_ai cold, 12x the better of them warm.
 """
 
 from __future__ import annotations
@@ -121,6 +126,50 @@ def memory(records: int) -> None:
         )
 
 
+PEERS = {
+    "litellm": ("peer_litellm.py", "litellm[caching,proxy]==1.106.2", 4.0),
+    "inspect_ai": ("peer_inspect.py", "inspect-ai==0.3.285 openai==3.52.0", 15.0),
+}
+"""Script, what pip installs, and how many times faster the collector is to be."""
+
+
+def environment(folder: Path, name: str, requirements: str) -> Path:
+    """The Python of the peer's own environment, made where it is not there yet."""
+    python = folder / name / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", *requirements.split()]
+        subprocess.run(install, check=True)
+    return python
+
+
+def peers(folder: Path, environments: Path, port: int, chats: int, rounds: int) -> None:
+    whole(Place(folder / "imports", port, 20, cache=True))
+    best: dict[str, dict[str, float]] = {name: {"cold": 0.0, "warm": 0.0} for name in ("collector", *PEERS)}
+    pythons = {name: environment(environments, name, needs) for name, (_, needs, _) in PEERS.items()}
+    variables = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # no fetch of its price list
+    for attempt in range(rounds):
+        place = Place(folder / f"peers-{attempt}", port, chats, cache=True, concurrency=32)
+        found = {"collector": {"cold": whole(place)[0], "warm": whole(place, "--overwrite")[0]}}
+        for name, (script, _, _) in PEERS.items():
+            own = folder / f"{name}-{attempt}"
+            command = [str(pythons[name]), "-P", str(Path(__file__).with_name(script))]
+            command += [str(port), str(chats), "32", str(own)]
+            done = subprocess.run(
+                command, check=True, text=True, stdout=subprocess.PIPE, cwd=folder, env=variables
+            )
+            found[name] = json.loads(done.stdout.splitlines()[-1])
+        for name, rates in found.items():
+            print(f"{name}: cold {rates['cold']:,.0f}/s, warm {rates['warm']:,.0f}/s")
+            best[name] = {kind: max(best[name][kind], rate) for kind, rate in rates.items()}
+    ours = best["collector"]
+    for name, (_, _, goal) in PEERS.items():
+        ratio = ours["cold"] / best[name]["cold"]
+        print(f"best against best, cold: {ratio:.1f} times {name} (goal {goal:.0f})")
+    ratio = ours["warm"] / max(best[name]["warm"] for name in PEERS)
+    print(f"best against best, warm: {ratio:.1f} times the better peer (goal 12)")
+
+
 class _Forgetful(list[tuple[str, int, int]]):
     def append(self, _: tuple[str, int, int]) -> None:
         """What was asked is not kept here."""
@@ -132,6 +181,8 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--environments", type=Path)
     options = parser.parse_args()
     if options.memory:
         memory(options.records)
@@ -140,6 +191,12 @@ if __name__ == "__main__":
         tempfile.TemporaryDirectory() as scratch,
         server(Path(scratch) / "log", "--latency", "0.02") as port_,
     ):
+        if options.peers:
+            peers(
+                Path(scratch), options.environments or Path(scratch) / "environments", port_,
+                options.chats, options.rounds,
+            )  # fmt: skip
+            raise SystemExit
         cold_and_warm(Path(scratch), port_, options.chats, options.rounds)
     module = "assets_tests.benchmarks.bench_collector_runner"
     subprocess.run([sys.executable, "-m", module, "--memory", "--records", str(options.records)], check=True)

@@ -96,3 +96,21 @@ def test_a_circuit_opens_probes_with_one_request_and_closes() -> None:
     assert circuit.wait(21.0) == 0.0
     circuit.went_well()
     assert circuit.wait(21.0) == 0.0
+
+
+def test_a_limit_that_is_told_lets_a_minutes_worth_go_and_then_its_rate() -> None:
+    gate = Gate(None, None, 60, 0.0)
+    gate.follow({"x-ratelimit-limit-requests": "120"}, 1, 0.0, NOW)
+    assert [gate.wait(1, 0.0) for _ in range(120)] == [0.0] * 120
+    assert gate.wait(1, 0.0) == pytest.approx(0.5)
+    gate.follow({"x-ratelimit-limit-requests": "nonsense", "x-ratelimit-limit": "1"}, 1, 0.0, NOW)
+    assert gate.wait(1, 60.0) == 0.0, "a limit of no known span is not taken"
+
+
+def test_a_token_limit_that_is_told_is_corrected_by_what_was_used() -> None:
+    gate = Gate(None, None, 60, 0.0)
+    gate.follow({"x-ratelimit-limit-tokens": "6000"}, 1, 0.0, NOW)
+    assert gate.wait(6000, 0.0) == 0.0
+    gate.used(6000, 5000)
+    assert gate.wait(1000, 0.0) == 0.0
+    assert gate.wait(100, 0.0) == pytest.approx(1.0)

@@ -15,7 +15,8 @@ from assets_tests.collector.runs import BOUGHT, TableAsker, model, plan, right, 
 from pipeline.collector.answers import Answer, Attempted
 from pipeline.collector.costing import Price
 from pipeline.collector.datasets import Item
-from pipeline.collector.journal import Journal, JournalError, JournalWriter
+from pipeline.collector.journal import Journal, JournalError
+from pipeline.collector.journal_writer import JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import Plan, estimate, seconds_of_all
 from pipeline.collector.running import Asker, Outcome, Progress, run_plans
@@ -283,7 +284,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_a_sentence(
 ) -> None:
     import sqlite3
 
-    from pipeline.collector import journal as module
+    from pipeline.collector import journal_writer as module
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -306,3 +307,18 @@ def test_an_estimate_counts_what_is_done_cached_and_left(journal: Journal, tmp_p
     assert found.cost == pytest.approx((found.prompt_tokens * 1.0 + 20 * 2.0) / 1e6)
     assert seconds_of_all([full], [found], concurrency=4) == pytest.approx(80.0), "three a minute"
     assert estimate(plan(reader, journal, of=model(prices=())), journal, cached=0).cost is None
+
+
+def test_attempts_that_may_have_been_billed_count_against_the_bound(journal: Journal, tmp_path: Path) -> None:
+    def lost(item: Item) -> Answer:
+        lost = Attempted(1_000_000, None, "timeout", 20.0, 0.0, None, 0)
+        return replace(right(item), attempts=(lost, *right(item).attempts))
+
+    # The most one request may cost is some 57 in and 10 out: the bound pays for three undisturbed ones.
+    spent = []
+    for name, answer in (("calm", right), ("stormy", lost)):
+        asker = TableAsker(answer)
+        made = plan(sums(tmp_path / name, 40), journal, of=model(name))
+        collect([made], asker, journal, tmp_path / name, concurrency=1, max_cost=0.0004)
+        spent.append(len(asker.asked))
+    assert 0 < spent[1] < spent[0] / 2

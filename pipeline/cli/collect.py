@@ -147,6 +147,11 @@ def plan(file: Path | None, form: str | None, **chosen: Any) -> None:
         f"with {collection.settings.run.concurrency} at once",
         err=True,
     )
+    for model in collection.settings.models:
+        if missing := model.missing_variables():
+            click.echo(
+                f"Before {model.name} can be asked, set {', '.join(missing)} in the environment.", err=True
+            )
 
 
 @collect.command()

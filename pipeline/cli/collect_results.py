@@ -121,8 +121,7 @@ def cost(by: str, since: datetime | None, form: str | None) -> None:
     """Total what was billed, replayed from the cache and avoided, per run, model or dataset, in USD.
 
     billed: paid; replayed: what answers from the cache had cost when they were bought; avoided: what asking
-    again
-    would have cost on that day. A total is empty where the price of one answer is not known.
+    again would have cost on that day. A total is empty where the price of one answer is not known.
 
     \b
     Examples:

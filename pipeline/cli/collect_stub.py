@@ -34,21 +34,29 @@ _RATE = click.FloatRange(0, 1)
     "--answers", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSONL: prompt, answer."
 )
 @click.option(
+    "--dataset", "datasets", multiple=True,
+    help="Know this declared dataset, or those a YAML file declares; may be given again. "
+    "Default: all whose files are there.",
+)  # fmt: skip
+@click.option(
     "--log", type=click.Path(path_type=Path, dir_okay=False), help="Appends one JSON line a request."
 )
-def stub(answers: Path | None, **given: object) -> None:
+def stub(answers: Path | None, datasets: tuple[str, ...], **given: object) -> None:
     """Serve an OpenAI-compatible API that invents its answers; it knows those of the declared datasets.
+
+    What a dataset expects (GSM8K, MMLU, your own) is read from its files; they must be there where --dataset
+    names it.
 
     \b
     Examples:
       pipeline collect stub
+      pipeline collect stub --dataset gsm8k --dataset mmlu
       pipeline collect stub --port 8400 --accuracy 0.6 --rate-429 0.05 --rate-400 0.01 --log requests.jsonl
     """
-    from pipeline.collector.stub.knowledge import answers_of_file, known_answers
+    from pipeline.collector.stub.knowledge import answers_of_file, chosen_answers
     from pipeline.collector.stub.server import StubOptions, serve
-    from pipeline.settings.datasets import load_datasets
 
-    known = known_answers(load_datasets())
+    known = chosen_answers(datasets)
     if answers is not None:
         known |= answers_of_file(answers)
     options = StubOptions(answers=known, **given)  # type: ignore[arg-type]

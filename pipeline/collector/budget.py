@@ -30,12 +30,11 @@ class Budget:
         self.reserved += amount
         return True
 
-    def settle(self, reserved: float, billed: float | None, completion_tokens: int | None) -> None:
-        """A request ended: give back what was reserved and count what was billed (what was reserved if
-        unknown)."""
+    def settle(self, reserved: float, billed: float, completion_tokens: int | None) -> None:
+        """A request ended: give back what was reserved and count what was, or may have been, billed."""
         if self.limit is None:
             return
         self.reserved = max(0.0, self.reserved - reserved)
-        self.spent += reserved if billed is None else billed
+        self.spent += billed
         self.longest_completion = max(self.longest_completion, completion_tokens or 0)
         self._changed.set()

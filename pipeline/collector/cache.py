@@ -1,9 +1,8 @@
 """Answers kept between runs: asked for in batches, written in groups, off the event loop.
 
-What belongs here: which answers are kept and still good, statistics, the two threads, ``why_miss``. What does
-not: SQL (``cache_store``) and keys (``keys``). A cache that cannot be opened is an error; one that fails
-later is
-counted, warned about, and the run goes on without it.
+What belongs here: which answers are kept and still good, statistics, the two threads, ``why_miss``. What
+does not: SQL (``cache_store``) and keys (``keys``). A cache that cannot be opened is an error; one that
+fails later is counted, warned about, and the run goes on without it.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ What belongs here: connections, the table, batches of rows. What does not: which
 (``cache``). SQLAlchemy is imported on first use. A ``Store`` is used by one thread.
 
 Columns: cache_key (hex), question (hash of what was asked), model, created_at (seconds since 1970, UTC),
-parts
-(zstd JSON), reply (zstd JSON), raw (zstd JSON of the whole response, or null).
+parts (zstd JSON), reply (zstd JSON), raw (zstd JSON of the whole response, or null).
 """
 
 from __future__ import annotations

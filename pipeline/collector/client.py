@@ -1,9 +1,8 @@
 """Asking models: one call in, one reply out, whatever the network does.
 
 What belongs here: the cache before it, requests in flight shared, attempts, waits, deadlines. What does
-not: how
-a body is made (``payloads``) and read (``parsing``), when one may be sent (``limits``), one attempt
-(``posting``).
+not: how a body is made (``payloads``) and read (``parsing``), when one may be sent (``limits``), one
+attempt (``posting``).
 
     async with Client(settings) as client:
         reply = await client.send(Request(model, prompt="..."))
@@ -47,12 +46,13 @@ class Client:
     """Sends requests; ``cache`` is None where the settings switch it off.
 
     Opening raises ``ConfigurationError`` for a missing key and ``CacheError`` for a cache that cannot be
-    used;
-    from then on nothing is raised for what the network does. ``clock`` is replaced by tests.
+    used; from then on nothing is raised for what the network does. One that is not ``sending`` looks up
+    only and needs no keys. ``clock`` is replaced by tests.
     """
 
-    def __init__(self, settings: CollectorSettings, *, clock: Clock = _CLOCK) -> None:
+    def __init__(self, settings: CollectorSettings, *, sending: bool = True, clock: Clock = _CLOCK) -> None:
         self.settings = settings
+        self._sending = sending
         self._clock = clock
         run = settings.run
         self.cache = (
@@ -67,7 +67,7 @@ class Client:
 
     async def __aenter__(self) -> Client:
         """Opens the cache and reads the keys."""
-        for model in self.settings.models:
+        for model in self.settings.models if self._sending else ():
             self._poster.lane(model)
         if self.cache:
             await self.cache.open()
@@ -157,27 +157,16 @@ class Client:
             began, started = now(), self._clock.monotonic()
             outcome, waited = await self._poster.attempt(lane, prepared.payload, prepared.key, left)
             seconds = self._clock.monotonic() - started - waited
+            made = Attempt(len(attempts) + 1, began, seconds, 200, None, bytes_received=lane.last_bytes)
             if isinstance(outcome, Reply):
-                attempts.append(
-                    Attempt(len(attempts) + 1, began, seconds, 200, None, bytes_received=lane.last_bytes)
-                )
+                attempts.append(made)
                 return replace(outcome, attempts=tuple(attempts), latency_seconds=seconds, received_at=now())
             stumble = outcome
             self._count(lane, stumble)
-            again = (
-                stumble.again
-                and number < tries
-                and not (stumble.error_class == "circuit_open" and lane.circuit.confirmed)
-            )
+            again = number < tries and _may_help(lane, stumble)
             wait = self._wait(stumble, number) if again else 0.0
-            if stumble.error_class not in ("circuit_open", "run_deadline"):
-                attempts.append(
-                    Attempt(
-                        len(attempts) + 1, began, seconds, stumble.status, stumble.error_class, wait,
-                        stumble.asked,
-                        stumble.bytes_received,
-                    )
-                )  # fmt: skip
+            if stumble.error_class not in _NOT_SENT:
+                attempts.append(_stumbled(made, stumble, wait))
             left = self._left()
             if not again or (left is not None and wait >= left):
                 break
@@ -213,6 +202,19 @@ class Client:
 
 
 _NO_TIME = Stumble("run_deadline", "the run's deadline_seconds are over", False, True)
+_NOT_SENT = frozenset({"circuit_open", "run_deadline"})
+
+
+def _may_help(lane: Lane, stumble: Stumble) -> bool:
+    """Whether another attempt may; an endpoint that a probe has found down is not waited for."""
+    return stumble.again and not (stumble.error_class == "circuit_open" and lane.circuit.confirmed)
+
+
+def _stumbled(made: Attempt, stumble: Stumble, wait: float) -> Attempt:
+    return replace(
+        made, status=stumble.status, error_class=stumble.error_class, wait_seconds=wait,
+        retry_after=stumble.asked, bytes_received=stumble.bytes_received,
+    )  # fmt: skip
 
 
 def _with_fields(reply: Reply, model: ModelSettings) -> Reply:

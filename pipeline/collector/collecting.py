@@ -40,7 +40,7 @@ def prepare(file: Path | None, choice: Choice, declarations: Datasets | None = N
 
 async def estimates(collection: Collection) -> list[Estimate]:
     """What each plan will take, with the answers the cache holds already; sends nothing."""
-    async with Client(collection.settings) as client:
+    async with Client(collection.settings, sending=False) as client:
         return [
             estimate(plan, collection.journal, await _cached(client, plan, collection.journal))
             for plan in collection.plans
@@ -66,7 +66,7 @@ async def collect(collection: Collection, progress: Progress) -> list[Outcome]:
 async def why_missed(collection: Collection, row: int) -> list[tuple[Plan, Miss]]:
     """Why the request of a row of each plan is not answered from the cache; sends nothing."""
     found = []
-    async with Client(collection.settings) as client:
+    async with Client(collection.settings, sending=False) as client:
         for plan in collection.plans:
             items = itertools.islice(plan.reader.items(row), row - 1, row)
             found += [(plan, await client.why_miss(as_request(plan.model, item, 0))) for item in items]

@@ -22,9 +22,9 @@ Image = str | Path | bytes
 class Request:
     """One question to one model: exactly one of ``messages``, ``prompt`` and ``input``.
 
-    ``prompt`` becomes one user message where the model's API is chat. ``images`` join the last user
-    message of a
-    multimodal model. ``parameters`` override the model's for this request. ``repetition`` counts from 0.
+    ``prompt`` becomes one user message where the model's API is chat. ``images`` join the last user message
+    of a multimodal model. ``parameters`` override the model's for this request. ``repetition`` counts from
+    0.
     """
 
     model: ModelSettings
@@ -83,11 +83,9 @@ class Reply:
     """An answer, or ``error``. A wrong answer is an answer.
 
     ``key`` is the cache key. ``cache_hit``: it came from the cache; ``shared``: another request in flight
-    with the
-    same key was sent for it; ``reused`` is either. ``received_at`` is when the answer came first (UTC).
-    ``latency_seconds`` is the successful attempt's, as it was when it came first. ``embedding`` holds
-    vectors.
-    ``extracted`` holds ``extract_fields`` by path. ``synthetic``: a stub made it.
+    with the same key was sent for it; ``reused`` is either. ``received_at`` is when the answer came first
+    (UTC). ``latency_seconds`` is the successful attempt's, as it was when it came first. ``embedding``
+    holds vectors. ``extracted`` holds ``extract_fields`` by path. ``synthetic``: a stub made it.
     """
 
     key: str

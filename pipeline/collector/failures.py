@@ -25,6 +25,8 @@ ADVICE = {
 }
 OF_THE_ENDPOINT = frozenset({"timeout", "server_error", "connection_failed", "connection_broken"})
 """Failures that say the endpoint is down: they count for the circuit."""
+PERHAPS_BILLED = frozenset({"timeout", "connection_broken", "malformed_answer", "too_large"})
+"""Failures after which the host may have answered and billed all the same; refusals are not billed."""
 OVERLOAD = frozenset({"timeout", "rate_limited"})
 """Failures that ask for fewer requests at once."""
 

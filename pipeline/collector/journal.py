@@ -1,32 +1,27 @@
 """The journal of runs: what was collected, on disk before it counts, and never overwritten.
 
-What belongs here: one SQLite file in the data folder (``collector/journal.sqlite``), group commits, reading
-back. It is there whether or not answers are cached. What does not: what a record means (``records``), the
-answers' cache (``cache``).
+What belongs here: one SQLite file in the data folder (``collector/journal.sqlite``), runs, reading back. It
+is there whether or not answers are cached. What does not: adding records while a run goes on
+(``journal_writer``), what a record means (``records``), the answers' cache (``cache``).
 
-Records are only ever added; a record asked again has a newer row, and the newest counts. Each commit is
-synced, so a record whose ``add`` has been awaited survives a killed process and a power cut.
+Records are only ever added; a record asked again has a newer row, and the newest counts.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.collector.records import ATTEMPT_COLUMNS, DONE, RECORD_COLUMNS, Record, RequestAttempt
+from pipeline.collector.records import ATTEMPT_COLUMNS, DONE, RECORD_COLUMNS
 from pipeline.errors import PipelineError
 from pipeline.settings.places import data_directory
 
 BUSY_SECONDS = 30.0
-GROUP_SECONDS = 0.02
-"""A record that nobody waits for waits at most this long for others to share its commit."""
 
 _DONE = ", ".join(f"'{status}'" for status in DONE)
 _SCHEMA = (
@@ -41,12 +36,6 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS records_by_time ON records (completed_at)",
     f"""CREATE TABLE IF NOT EXISTS attempts (sequence INTEGER PRIMARY KEY, {", ".join(ATTEMPT_COLUMNS)})""",
     "CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (started_at)",
-)
-_INSERT_RECORD = (
-    f"INSERT INTO records ({', '.join(RECORD_COLUMNS)}) VALUES ({', '.join('?' * len(RECORD_COLUMNS))})"
-)
-_INSERT_ATTEMPT = (
-    f"INSERT INTO attempts ({', '.join(ATTEMPT_COLUMNS)}) VALUES ({', '.join('?' * len(ATTEMPT_COLUMNS))})"
 )
 NEWEST = """FROM records AS r WHERE r.run_id = ? AND r.number = (SELECT max(s.number) FROM records AS s
     WHERE s.run_id = r.run_id AND s.position = r.position AND s.repetition = r.repetition)"""
@@ -99,10 +88,10 @@ class Journal:
         """A connection in autocommit mode; SQLite's errors come out as ``JournalError``."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(_connect(self.path)) as opened:
+            with closing(connect(self.path)) as opened:
                 yield opened
         except (sqlite3.Error, OSError) as error:
-            raise _failed(self.path, error) from error
+            raise failed(self.path, error) from error
 
     def newest_run(self, run_key: str) -> RunEntry | None:
         """The newest generation of a run."""
@@ -184,119 +173,8 @@ class Journal:
         return gone
 
 
-Entry = tuple[Record, tuple[RequestAttempt, ...]]
-
-
-class JournalWriter:
-    """Adds records from an event loop; a thread commits what has gathered.
-
-    An urgent record is committed as soon as the commit before it ends, another within ``group_seconds``.
-
-    Use as an async context manager. ``add`` returns a future that is done once the record is synced to disk;
-    where writing fails, that future and every later ``add`` raise ``JournalError``.
-    """
-
-    def __init__(self, journal: Journal, group_seconds: float = GROUP_SECONDS) -> None:
-        self._journal = journal
-        self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
-        self._condition = threading.Condition()
-        self._group_seconds = group_seconds
-        self._urgent = False
-        self._closing = False
-        self._failure: JournalError | None = None
-        self._thread = threading.Thread(target=self._work, name="collector-journal", daemon=True)
-        self.commits = 0
-
-    async def __aenter__(self) -> JournalWriter:
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
-        await asyncio.to_thread(self._thread.join)
-
-    def add(
-        self, record: Record, attempts: tuple[RequestAttempt, ...] = (), *, urgent: bool = True
-    ) -> asyncio.Future[None]:
-        """Queue a record; await the future where the next step must not go before it is on disk."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        with self._condition:
-            if self._failure is not None:
-                raise self._failure
-            self._waiting.append(((record, attempts), future))
-            if urgent and not self._urgent:
-                self._urgent = True
-                self._condition.notify()
-        return future
-
-    def _work(self) -> None:
-        try:
-            with self._journal.connection() as connection:
-                while self._commit_next(connection):
-                    self.commits += 1
-        except JournalError as error:
-            self._fail(error)
-
-    def _commit_next(self, connection: sqlite3.Connection) -> bool:
-        with self._condition:
-            while not self._urgent and not self._closing:
-                # Woken at once by an urgent record, else when the interval has passed.
-                if not self._condition.wait(self._group_seconds) and self._waiting:
-                    break
-            group, self._waiting, self._urgent = self._waiting, [], False
-        if not group:
-            return False
-        try:
-            _write(connection, [entry for entry, _ in group])
-        except sqlite3.Error as error:
-            with self._condition:
-                self._waiting = [*group, *self._waiting]
-            raise _failed(self._journal.path, error) from error
-        self._loop.call_soon_threadsafe(_settle, [future for _, future in group], None)
-        return True
-
-    def _fail(self, error: JournalError) -> None:
-        with self._condition:
-            self._failure = error
-            futures = [future for _, future in self._waiting]
-            self._waiting = []
-        self._loop.call_soon_threadsafe(_settle, futures, error)
-
-
-def _settle(futures: list[asyncio.Future[None]], error: JournalError | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-
-def _write(connection: sqlite3.Connection, entries: list[Entry]) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for run_id in {record.run_id for record, _ in entries if record.synthetic}:
-            connection.execute("UPDATE runs SET synthetic = 1 WHERE run_id = ? AND synthetic = 0", (run_id,))
-        connection.executemany(
-            _INSERT_RECORD, ([getattr(record, name) for name in RECORD_COLUMNS] for record, _ in entries)
-        )
-        attempts = [attempt for _, made in entries for attempt in made]
-        if attempts:
-            connection.executemany(
-                _INSERT_ATTEMPT,
-                ([getattr(attempt, name) for name in ATTEMPT_COLUMNS] for attempt in attempts),
-            )
-    except sqlite3.Error:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection whose every commit is on disk when it returns; the tables are made where missing."""
     fresh = not path.exists()
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -322,7 +200,8 @@ def _entry(row: tuple[Any, ...]) -> RunEntry:
     )  # fmt: skip
 
 
-def _failed(path: Path, error: Exception) -> JournalError:
+def failed(path: Path, error: Exception) -> JournalError:
+    """A fault of SQLite or the disk as a sentence."""
     return JournalError(
         f"Writing the collector's journal {path.name}: {error}; check the disk's space and permissions, "
         "then run "

@@ -1,8 +1,7 @@
 """The key of a request: which requests share an answer.
 
 What belongs here: the parts of a key, their canonical form and hash, and what a narrowed key merges. What
-does
-not: storing (``cache``). No part holds a secret: headers that come from the environment are left out.
+does not: storing (``cache``). No part holds a secret: headers that come from the environment are left out.
 
 The key is the hash of canonical JSON (sorted names, whole floats as integers, images as the hash of their
 bytes) of: endpoint, model, every sent field but ``stream``, plain extra headers, repetition.

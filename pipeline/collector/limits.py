@@ -1,8 +1,8 @@
 """How fast a model may be asked: buckets, the server's own headers, adaptive concurrency, the circuit.
 
 What belongs here: deciding when the next attempt may go, on a clock that is handed in. What does not:
-sleeping
-and sending (``client``). All times are seconds of a monotonic clock unless a header says otherwise.
+sleeping and sending (``client``). All times are seconds of a monotonic clock unless a header says
+otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.http import retry_after as parse_retry_after
+from pipeline.http_headers import retry_after as parse_retry_after
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -22,11 +22,11 @@ _EPOCH_SECONDS = 1_000_000_000
 
 
 class TokenBucket:
-    """``per_minute`` units a minute, at most one second's worth at once (never less than one)."""
+    """``per_minute`` units a minute, at most ``at_once`` of them (one second's worth, at least one)."""
 
-    def __init__(self, per_minute: float, now: float) -> None:
+    def __init__(self, per_minute: float, now: float, at_once: float | None = None) -> None:
         self._rate = per_minute / 60
-        self._capacity = max(1.0, self._rate)
+        self._capacity = max(1.0, self._rate if at_once is None else at_once)
         self._level = self._capacity
         self._at = now
 
@@ -103,13 +103,30 @@ class Pace:
         return start - now
 
 
+class _Told:
+    """A limit that the server tells (``x-ratelimit-limit-*``), a minute's worth of which may go at once.
+
+    What is left and when it is reset is the ``Pace``'s; this bounds a server that tells its limit only.
+    """
+
+    def __init__(self) -> None:
+        self.limit = 0.0
+        self.bucket: TokenBucket | None = None
+
+    def follow(self, text: str | None, now: float) -> None:
+        limit = None if text is None else _count(text)
+        if limit is not None and limit >= 1 and limit != self.limit:
+            self.limit, self.bucket = limit, TokenBucket(limit, now, at_once=limit)
+
+
 class Gate:
-    """The speed of one model: buckets of the configuration and paces of the server."""
+    """The speed of one model: buckets of the configuration, limits and paces of the server."""
 
     def __init__(self, requests: float | None, tokens: float | None, longest: float, now: float) -> None:
         self._requests = TokenBucket(requests, now) if requests else None
         self._tokens = TokenBucket(tokens, now) if tokens else None
         self._paces = (Pace(), Pace())
+        self._told = (_Told(), _Told())
         self._longest = longest
 
     def wait(self, tokens: int, now: float) -> float:
@@ -119,15 +136,24 @@ class Gate:
             waits.append(self._requests.take(1, now))
         if self._tokens:
             waits.append(self._tokens.take(tokens, now))
+        for told, amount in zip(self._told, (1, tokens), strict=True):
+            if told.bucket:
+                waits.append(min(told.bucket.take(amount, now), self._longest))
         return max(waits)
 
     def used(self, estimated: int, real: int) -> None:
         """Corrects the estimate of a finished request."""
-        if self._tokens:
-            self._tokens.give_back(estimated - real)
+        for bucket in (self._tokens, self._told[1].bucket):
+            if bucket:
+                bucket.give_back(estimated - real)
 
     def follow(self, headers: Mapping[str, str], in_flight: int, now: float, instant: datetime) -> None:
-        """Takes in ``x-ratelimit-remaining/reset`` of requests and of tokens, or of no kind."""
+        """Takes in ``x-ratelimit-remaining/reset`` and limits, of requests and of tokens, or of no kind.
+
+        A limit is a minute's by custom; a bare ``x-ratelimit-limit`` may be any span's and is not taken.
+        """
+        self._told[0].follow(headers.get("x-ratelimit-limit-requests"), now)
+        self._told[1].follow(headers.get("x-ratelimit-limit-tokens"), now)
         for pace, kinds in zip(self._paces, (("-requests", ""), ("-tokens",)), strict=True):
             for kind in kinds:
                 left = headers.get(f"x-ratelimit-remaining{kind}")

@@ -1,8 +1,8 @@
 """One attempt: wait for a place, post, read within bounds, and say what came.
 
 What belongs here: lanes (one per model: headers, limits, places), the circuit of each endpoint, reading
-bodies.
-What does not: trying again (``client``). No secret leaves this module but in the headers that are sent.
+bodies. What does not: trying again (``client``). No secret leaves this module but in the headers that are
+sent.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 What belongs here: what is asked next, how many at once, when a record counts, when to stop. What does not:
 how a request is sent (``asking``), what is drawn on the terminal (the command).
 
-A request keeps its place among ``concurrency`` until its record is synced to disk, so a killed process
-repeats at most that many. Of several models, the one with the fewest requests under way goes next, so that a
-slow or limited one holds no more than its share.
+A request keeps its place among ``concurrency`` until its record is written, so a killed process repeats at
+most that many; the record counts once its group is synced (``journal_writer``). Of several models, the one
+with the fewest requests under way goes next, so that a slow or limited one holds no more than its share.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +24,9 @@ from pipeline.collector.answers import Answer, make_record
 from pipeline.collector.budget import Budget
 from pipeline.collector.costing import bound_of, price_on
 from pipeline.collector.datasets import Item
-from pipeline.collector.journal import GROUP_SECONDS, Journal, JournalWriter
+from pipeline.collector.failures import PERHAPS_BILLED
+from pipeline.collector.journal import Journal
+from pipeline.collector.journal_writer import GROUP_SECONDS, JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import ModelPlan, Plan
 from pipeline.collector.records import DONE, Record
@@ -33,8 +36,8 @@ from pipeline.hours import now
 
 LOOK_UP = 256
 """Jobs looked up in the cache at once; those it does not answer wait to be sent."""
-MAXIMUM_UNCOMMITTED = 2_000
-"""Reused answers that may wait for their commit at once; repeating one costs nothing."""
+MAXIMUM_UNWRITTEN = 2_000
+"""Reused answers that may wait to be written at once; repeating one costs nothing."""
 LOCK_SECONDS = 0.5
 RUN_DEADLINE = "run_deadline"
 """Error class of what the run's own deadline cut off: left for the next run, not counted as failed."""
@@ -220,7 +223,7 @@ class _Work:
         self._open = lanes
         self._asker, self._progress, self._budget = shared.asker, shared.progress, shared.budget
         self._writer = writer
-        self._uncommitted: deque[asyncio.Future[None]] = deque()
+        self._unwritten: deque[asyncio.Future[None]] = deque()
 
     async def work(self) -> None:
         """Take jobs until none is left or the run is to stop."""
@@ -238,9 +241,9 @@ class _Work:
                 self._progress.in_flight -= 1
 
     async def settle_all(self) -> None:
-        """Wait until every record is on disk."""
-        while self._uncommitted:
-            await self._uncommitted.popleft()
+        """Wait until every record is written; leaving the writer syncs them."""
+        while self._unwritten:
+            await self._unwritten.popleft()
 
     async def _next(self) -> tuple[_Lane, Job] | None:
         """The next job that has to be sent, of the model with the fewest under way."""
@@ -275,29 +278,33 @@ class _Work:
             self._progress.request_stop("cost")
             return
         answer = await self._asker.ask(model, item, repetition)
+        # What a host may have billed for attempts without an answer counts as the most it could be.
+        lost = bound * sum(attempt.error_class in PERHAPS_BILLED for attempt in answer.attempts)
         if answer.error_class == RUN_DEADLINE:
             self._progress.request_stop("deadline")
             if not answer.attempts:
                 self._budget.settle(bound, 0.0, None)
                 return
         record = await self._keep(lane, item, repetition, answer)
-        self._budget.settle(bound, record.billed if record.status in DONE else 0.0, record.completion_tokens)
+        billed = record.billed if record.status in DONE else 0.0
+        self._budget.settle(bound, lost + (bound if billed is None else billed), record.completion_tokens)
 
     async def _keep(self, lane: _Lane, item: Item, repetition: int, answer: Answer) -> Record:
-        """Judge and write; an answer that was sent for is waited for until it is on disk."""
+        """Judge and write; an answer that was sent for is waited for until a killed process keeps it."""
         record, attempts = make_record(
             answer, item, run_id=lane.plan.entry.run_id, repetition=repetition,
             evaluator=lane.plan.reader.evaluator, prices=lane.plan.model.prices, now=now(),
             synthetic=lane.plan.entry.synthetic,
         )  # fmt: skip
-        committed = self._writer.add(record, attempts, urgent=not answer.reused)
+        written = self._writer.add(
+            record, attempts, urgent=not answer.reused, counted=partial(self._count, lane, record)
+        )
         if answer.reused:
-            self._uncommitted.append(committed)
-            if len(self._uncommitted) > MAXIMUM_UNCOMMITTED:
-                await self._uncommitted.popleft()
+            self._unwritten.append(written)
+            if len(self._unwritten) > MAXIMUM_UNWRITTEN:
+                await self._unwritten.popleft()
         else:
-            await committed
-        self._count(lane, record)
+            await written
         return record
 
     def _bound(self, model: ModelPlan, item: Item) -> float:

@@ -17,9 +17,8 @@ def mean_and_errors(
     """Mean score, its standard error, and the one clustered by prompt; errors None below two (clusters).
 
     Scores are 0-1. The first error is the sample's deviation over the root of n. The second sums deviations
-    within
-    clusters before squaring, with the small-sample factor G/(G-1): Miller 2024, "Adding Error Bars to Evals",
-    section 2.2 (Liang and Zeger 1986). Where no prompt repeats, both are equal.
+    within clusters before squaring, with the small-sample factor G/(G-1): Miller 2024, "Adding Error Bars
+    to Evals", section 2.2 (Liang and Zeger 1986). Where no prompt repeats, both are equal.
     """
     count = len(scores)
     mean = math.fsum(scores) / count
@@ -41,8 +40,8 @@ def mean_and_errors(
 def pass_at_k(attempts: int, right: int, k: int) -> float:
     """Probability that one of ``k`` of ``attempts`` samples is right, unbiased: 1 - C(n-c, k) / C(n, k).
 
-    Chen et al. 2021, "Evaluating Large Language Models Trained on Code",
-    equation 1. Needs 1 <= k <= attempts.
+    Chen et al. 2021, "Evaluating Large Language Models Trained on Code", equation 1. Needs 1 <= k <=
+    attempts.
     """
     if not 1 <= k <= attempts or not 0 <= right <= attempts:
         raise ValueError(f"pass@{k} of {attempts} attempts with {right} right does not exist")

@@ -1,10 +1,8 @@
 """httpx over aiohttp's transport, with the addresses that may be reached.
 
 What belongs here: connections and the check of every resolved address, made where the connection is, so
-that a
-name cannot change its address in between. What does not: attempts and answers (``client``). httpx, aiohttp
-and
-their bridge are imported on first use.
+that a name cannot change its address in between. What does not: attempts and answers (``client``). httpx,
+aiohttp and their bridge are imported on first use.
 """
 
 from __future__ import annotations

@@ -64,10 +64,9 @@ class ModelSettings(CollectorPart):
     """One model as it is asked.
 
     ``api_key`` and values of ``extra_headers`` that begin with ``$`` name environment variables.
-    ``timeout`` is
-    the deadline of one attempt, in seconds. ``seed`` grows by one with each repetition. ``extract_fields``
-    are
-    dotted paths into the raw response. ``extra_body`` is sent as it stands and is part of the cache key.
+    ``timeout`` is the deadline of one attempt, in seconds. ``seed`` grows by one with each repetition.
+    ``extract_fields`` are dotted paths into the raw response. ``extra_body`` is sent as it stands and is
+    part of the cache key.
     """
 
     name: str
@@ -188,6 +187,12 @@ class ModelSettings(CollectorPart):
             )
         return headers
 
+    def missing_variables(self) -> list[str]:
+        """Environment variables that this model needs and that are not set."""
+        named = [self.api_key] if self.api_key else []
+        named += [value[1:] for value in self.extra_headers.values() if value.startswith("$")]
+        return [name for name in dict.fromkeys(named) if not os.environ.get(name, "").strip()]
+
     def _secret(self, field: str, variable: str) -> str:
         value = os.environ.get(variable, "").strip()
         if not value or not value.isascii() or not value.isprintable():
@@ -211,8 +216,8 @@ class RunSettings(CollectorPart):
     """How a run goes. Times in seconds, money in USD.
 
     ``retries`` counts attempts after the first. A server's Retry-After is clamped to
-    ``maximum_wait_seconds``.
-    After ``circuit_failures`` failures of an endpoint in a row nothing is sent to it for ``circuit_seconds``.
+    ``maximum_wait_seconds``. After ``circuit_failures`` failures of an endpoint in a row nothing is sent to
+    it for ``circuit_seconds``.
     """
 
     output_dir: Path | None = None

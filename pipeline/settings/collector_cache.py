@@ -98,8 +98,7 @@ class KeyGenerator(CollectorPart):
     """Which differences between requests make answers of their own.
 
     ``cached_parameters`` null: every sent parameter, the endpoint, messages, images and the repetition. A
-    list
-    narrows the key to those fields; ``pipeline collect info`` says what that merges.
+    list narrows the key to those fields; ``pipeline collect info`` says what that merges.
     """
 
     cached_parameters: tuple[str, ...] | None = None

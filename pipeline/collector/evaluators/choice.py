@@ -14,8 +14,8 @@ class Choice(Evaluator):
     """The letter that is announced last (``Answer: B``, ``\\boxed{B}``, ``(B)``), else one that stands alone.
 
     ``choices`` is the number of letters, A first. Where no letter is announced, the first line or the last
-    line
-    decides if it holds nothing but a letter and its text (``B``, ``B) Paris``); otherwise nothing is read.
+    line decides if it holds nothing but a letter and its text (``B``, ``B) Paris``); otherwise nothing is
+    read.
     """
 
     name = "choice"

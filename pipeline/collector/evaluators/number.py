@@ -30,10 +30,9 @@ class Number(Evaluator):
     """The number behind the last ``####``, in the last ``\\boxed{}``, after the last "answer", else the
     last one.
 
-    Reads signs, thousands signs, decimals, powers of ten, fractions and percent (a percent equals its number
-    or, where ``percent`` is "value", its hundredth). ``tolerance`` is the absolute, ``relative_tolerance``
-    the
-    relative difference still counted as equal.
+    Reads signs, thousands signs, decimals, powers of ten, fractions and percent (a percent equals its
+    number or, where ``percent`` is "value", its hundredth). ``tolerance`` is the absolute,
+    ``relative_tolerance`` the relative difference still counted as equal.
     """
 
     name = "number"

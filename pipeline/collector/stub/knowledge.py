@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline.collector.datasets import SplitReader
 from pipeline.errors import InputError
-from pipeline.settings.datasets import Datasets
+from pipeline.settings.datasets import Datasets, load_datasets
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 
@@ -45,6 +45,22 @@ def known_answers(datasets: Datasets, names: Iterable[str] | None = None) -> dic
             for item in reader.items():
                 if item.target is not None:
                     known[item.query] = item.target.split(separator)[0] if separator else item.target
+    return known
+
+
+def chosen_answers(chosen: Sequence[str]) -> dict[str, str]:
+    """Expected answers of datasets named, or declared in YAML files named; of all declared where none is.
+
+    Raises ``InputError`` where a named dataset is not declared or its files are missing.
+    """
+    if not chosen:
+        return known_answers(load_datasets())
+    files = [name for name in chosen if name.endswith((".yaml", ".yml"))]
+    names = [name for name in chosen if name not in files]
+    known = known_answers(load_datasets(), names) if names else {}
+    for file in files:
+        declared = load_datasets(Path(file))
+        known |= known_answers(declared, declared.datasets)
     return known
 
 

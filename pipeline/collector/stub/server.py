@@ -1,12 +1,10 @@
 """The stub's server: chat, completions, embeddings and models over HTTP, with the faults that are asked for.
 
 What belongs here: the endpoints and the faults. What does not: what it knows (``knowledge``). aiohttp's
-server is
-imported here, so import this module only where it is served.
+server is imported here, so import this module only where it is served.
 
 Faults hang on the seed and the prompt: a permanent 400 comes back for its prompt each time; 429s, hangs,
-errors,
-cut and malformed answers are drawn anew for each attempt at a prompt, so that trying again helps.
+errors, cut and malformed answers are drawn anew for each attempt at a prompt, so that trying again helps.
 """
 
 from __future__ import annotations
