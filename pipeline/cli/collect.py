@@ -149,11 +149,7 @@ def plan(file: Path | None, form: str | None, **chosen: Any) -> None:
         err=True,
     )
     _say_odd_prices(collection.settings.models)
-    for model in collection.settings.models:
-        if missing := model.missing_variables():
-            click.echo(
-                f"Before {model.name} can be asked, set {', '.join(missing)} in the environment.", err=True
-            )
+    _say_missing_keys(collection.settings.models)
 
 
 @collect.command()
@@ -202,6 +198,14 @@ def _say_odd_prices(models: Sequence[ModelSettings]) -> None:
     for model in models:
         for sentence in odd_prices(model):
             click.echo(f"Warning: {sentence}", err=True)
+
+
+def _say_missing_keys(models: Sequence[ModelSettings]) -> None:
+    for model in models:
+        if missing := model.missing_variables():
+            click.echo(
+                f"Before {model.name} can be asked, set {', '.join(missing)} in the environment.", err=True
+            )
 
 
 def _print_outcomes(outcomes: list[Outcome], progress: Progress, as_json: bool) -> None:
