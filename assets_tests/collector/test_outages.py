@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from pipeline.collector.client import Client
 from pipeline.collector.exchange import Reply, Request
 from pipeline.collector.stub.server import Stub
 from pipeline.settings.collector import CollectorSettings
+from pipeline.settings.places import PROJECT
 
 
 @pytest.fixture
@@ -149,3 +152,57 @@ def test_a_plan_needs_no_keys_and_names_those_that_are_missing(
         refused = place.call("run", "--quiet")
         assert refused.exit_code == 1 and "INVENTED_KEY is not set" in str(refused.exception)
         assert stub.outcomes.total() == 0
+
+
+@pytest.mark.parametrize("left", [0, 700])
+def test_a_result_file_that_was_cut_is_written_again_without_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    with stubbed() as (stub, url):
+        place = Commands(tmp_path, monkeypatch, url)
+        first = place.run()
+        (path,) = place.data.rglob("bench/**/*.json")
+        with path.open("r+b") as stream:
+            stream.truncate(left)
+        again = place.run()
+        assert stub.outcomes.total() == 6
+    assert again["records"] == first["records"]
+
+
+def test_a_journal_that_is_no_database_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Commands(tmp_path, monkeypatch, "http://127.0.0.1:9/v1")
+    journal = place.data / "collector" / "journal.sqlite"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"half of something else" * 100)
+    for command in ("plan", "run", "cost"):
+        done = place.call(command)
+        assert done.exit_code == 1 and "move it away" in str(done.exception)
+
+
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_what_was_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stubbed() as (stub, url):
+        place = Commands(tmp_path, monkeypatch, url)
+        place.rows([{"a": number, "answer": number + 1} for number in range(1, 401)])
+        place.settings["cache"]["enabled"] = False
+        place.call("info")
+        command = f"ulimit -f 200; exec {sys.executable} -m pipeline collect run --quiet"
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1 and "journal.sqlite" in done.stderr and "disk" in done.stderr
+        assert "Traceback" not in done.stderr
+        sent = stub.outcomes.total()
+        result = place.run()
+        assert 0 < sent < 400 and len(result["records"]) == 400
+        assert stub.outcomes.total() - 400 <= 4, "no more than was in flight is asked again"
+
+
+def test_prices_of_another_unit_are_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Commands(tmp_path, monkeypatch, "http://127.0.0.1:9/v1")
+    for pricing, odd in (((0.00015, 0.0006), 2), ((0.15, 0.6), 0), ((0, 0), 0), ((15.0, 75_000.0), 1)):
+        place.settings["models"][0]["pricing"] = dict(zip(("input", "output"), pricing, strict=True))
+        assert place.call("plan").stderr.count("per thousand or per token") == odd

@@ -322,3 +322,37 @@ def test_attempts_that_may_have_been_billed_count_against_the_bound(journal: Jou
         collect([made], asker, journal, tmp_path / name, concurrency=1, max_cost=0.0004)
         spent.append(len(asker.asked))
     assert 0 < spent[1] < spent[0] / 2
+
+
+def test_a_record_counts_once_it_is_synced_and_not_before(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.collector import journal_writer as module
+
+    synced: list[int] = []
+    counted: list[int] = []
+    progress = Progress()
+
+    def sync(descriptor: int) -> None:
+        counted.append(progress.done)
+        synced.append(descriptor)
+
+    monkeypatch.setattr(module, "_sync", sync)
+    collect([plan(sums(tmp_path, 30), journal)], TableAsker(), journal, tmp_path, progress=progress)
+    assert synced and counted[0] == 0, "nothing counts before the first sync"
+    assert progress.done == 30
+
+
+def test_a_disk_that_cannot_be_synced_ends_the_run_with_a_sentence(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.collector import journal_writer as module
+
+    def broken(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module, "_sync", broken)
+    progress = Progress()
+    with pytest.raises(JournalError, match="Input/output error"):
+        collect([plan(sums(tmp_path, 30), journal)], TableAsker(), journal, tmp_path, progress=progress)
+    assert progress.done == 0

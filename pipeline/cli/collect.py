@@ -7,7 +7,7 @@ What belongs here: the group and what runs (info, plan, run). What does not: sto
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from pipeline.collector.running import Outcome, Progress
     from pipeline.collector.setup import Choice
+    from pipeline.settings.collector import ModelSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -147,11 +148,8 @@ def plan(file: Path | None, form: str | None, **chosen: Any) -> None:
         f"with {collection.settings.run.concurrency} at once",
         err=True,
     )
-    for model in collection.settings.models:
-        if missing := model.missing_variables():
-            click.echo(
-                f"Before {model.name} can be asked, set {', '.join(missing)} in the environment.", err=True
-            )
+    _say_odd_prices(collection.settings.models)
+    _say_missing_keys(collection.settings.models)
 
 
 @collect.command()
@@ -176,6 +174,7 @@ def run(file: Path | None, as_json: bool, quiet: bool, **chosen: Any) -> None:
     from pipeline.collector.running import Progress
 
     collection = prepare(file, _choice(chosen))
+    _say_odd_prices(collection.settings.models)
     progress = Progress(say=lambda sentence: click.echo(sentence, err=True))
     try:
         outcomes = run_interruptibly(collect_all(collection, progress), progress, quiet=quiet)
@@ -191,6 +190,22 @@ def _choice(chosen: dict[str, Any]) -> Choice:
     from pipeline.collector.setup import Choice
 
     return Choice(**chosen)
+
+
+def _say_odd_prices(models: Sequence[ModelSettings]) -> None:
+    from pipeline.collector.pricing import odd_prices
+
+    for model in models:
+        for sentence in odd_prices(model):
+            click.echo(f"Warning: {sentence}", err=True)
+
+
+def _say_missing_keys(models: Sequence[ModelSettings]) -> None:
+    for model in models:
+        if missing := model.missing_variables():
+            click.echo(
+                f"Before {model.name} can be asked, set {', '.join(missing)} in the environment.", err=True
+            )
 
 
 def _print_outcomes(outcomes: list[Outcome], progress: Progress, as_json: bool) -> None:

@@ -6,7 +6,7 @@ What belongs here: translation only. What does not: sending, retrying and cachin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,13 +30,17 @@ class Sender(Protocol):
 
 
 class ClientAsker:
-    """Has items answered by a client."""
+    """Has items answered by a client; ``before_sending`` is called once, before the first is sent."""
 
-    def __init__(self, client: Sender) -> None:
+    def __init__(self, client: Sender, before_sending: Callable[[], None] = lambda: None) -> None:
         self._client = client
+        self._before_sending: Callable[[], None] | None = before_sending
 
     async def ask(self, model: ModelPlan, item: Item, repetition: int) -> Answer:
         """See ``pipeline.collector.running.Asker``."""
+        if self._before_sending is not None:
+            self._before_sending()
+            self._before_sending = None
         return as_answer(await self._client.send(as_request(model, item, repetition)))
 
     async def look_up(self, model: ModelPlan, jobs: Sequence[Job]) -> list[Answer | None]:

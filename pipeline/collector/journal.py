@@ -202,8 +202,10 @@ def _entry(row: tuple[Any, ...]) -> RunEntry:
 
 def failed(path: Path, error: Exception) -> JournalError:
     """A fault of SQLite or the disk as a sentence."""
+    if "not a database" in str(error) or "malformed" in str(error):
+        remedy = "put it back from a copy or move it away; answers that are cached are not bought again"
+        return JournalError(f"Reading the collector's journal {path}: {error}; {remedy}.")
     return JournalError(
         f"Writing the collector's journal {path.name}: {error}; check the disk's space and permissions, "
-        "then run "
-        "the same command again: what was committed is kept."
+        "then run the same command again: what was committed is kept."
     )

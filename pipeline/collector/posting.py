@@ -92,7 +92,7 @@ class Poster:
         self._run, self._clock = run, clock
         self._lanes: dict[int, Lane] = {}
         self._circuits: dict[str, Circuit] = {}
-        self._transports: dict[bool, AiohttpTransport] = {}
+        self._transports: dict[tuple[bool, bool], AiohttpTransport] = {}
 
     def lane(self, model: ModelSettings) -> Lane:
         """The lane of a model; raises ``ConfigurationError`` where its key is missing."""
@@ -176,7 +176,7 @@ class Poster:
             content=body,
             extensions={"timeout": {"connect": CONNECT_SECONDS}},
         )
-        response = await self._transport(lane.model.allow_private_address).handle_async_request(request)
+        response = await self._transport(lane).handle_async_request(request)
         headers = response.headers
         instant = self._clock.now()
         lane.gate.follow(headers, lane.places.running, self._clock.monotonic(), instant)
@@ -187,10 +187,12 @@ class Poster:
         finally:
             await response.aclose()
 
-    def _transport(self, allow_private: bool) -> AiohttpTransport:
-        transport = self._transports.get(allow_private)
+    def _transport(self, lane: Lane) -> AiohttpTransport:
+        kind = (lane.model.allow_private_address, lane.url.scheme == "https")
+        transport = self._transports.get(kind)
         if transport is None:
-            transport = self._transports[allow_private] = make_transport(allow_private=allow_private)
+            transport = make_transport(allow_private=kind[0], encrypted=kind[1])
+            self._transports[kind] = transport
         return transport
 
 

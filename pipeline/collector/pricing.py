@@ -19,6 +19,8 @@ from pipeline.documents import parse_json, read_bytes
 from pipeline.settings.collector import ModelSettings
 from pipeline.settings.places import data_directory, input_directory
 
+LEAST_LIKELY, MOST_LIKELY = 0.004, 2_000.0
+"""USD per million tokens between which prices of 2023 to 2026 lie, with room on both sides."""
 PER_THOUSAND = 1_000
 """From USD per 1,000 tokens to USD per million."""
 
@@ -36,6 +38,20 @@ def prices_of(model: ModelSettings) -> tuple[Price, ...]:
         if found is not None:
             return (found,)
     return ()
+
+
+def odd_prices(model: ModelSettings) -> list[str]:
+    """Sentences about configured prices that look like another unit's; none where all look right."""
+    said = []
+    for price in model.pricing:
+        named = {"input": price.input, "output": price.output}
+        for field, value in named.items():
+            if 0 < value < LEAST_LIKELY or value > MOST_LIKELY:
+                said.append(
+                    f"The price of {model.name} looks odd: {field} {value:g} USD per million tokens; "
+                    "is it a price per thousand or per token?"
+                )
+    return said
 
 
 def _catalogue() -> Mapping[str, Price | None]:

@@ -20,6 +20,7 @@ from pipeline.errors import InputError
 from pipeline.settings.places import data_directory
 
 RECORDS_LINE = ' "records": ['
+END_OF_RECORDS = "\n]\n}\n"
 LONGEST_HEAD = 1024 * 1024
 LONGEST_NAME = 80
 
@@ -42,6 +43,16 @@ class ResultFile:
             return datetime.fromisoformat(str(self.head.get("written_at"))).date()
         except ValueError:
             return datetime.fromtimestamp(self.path.stat().st_mtime, UTC).date()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a result file is there to its end; one that was cut or emptied is written again."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-min(path.stat().st_size, len(END_OF_RECORDS)), 2)
+            return stream.read() == END_OF_RECORDS.encode() and path.with_suffix(".parquet").exists()
+    except OSError:
+        return False
 
 
 def results_directory(output_dir: Path | None = None) -> Path:

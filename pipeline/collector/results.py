@@ -25,7 +25,7 @@ from pipeline.collector.records import (
     UNPARSEABLE,
     UNSCORED,
 )
-from pipeline.collector.result_files import RECORDS_LINE, result_path
+from pipeline.collector.result_files import END_OF_RECORDS, RECORDS_LINE, result_path
 from pipeline.errors import PipelineError
 
 BATCH_ROWS = 2_000
@@ -202,7 +202,7 @@ def _write_both(journal: Journal, run_id: str, head: dict[str, Any], document: P
                 row["extra_fields"] = json.dumps(row["extra_fields"], ensure_ascii=False)
             columns = {name: [_clean(row[name]) for row in batch] for name in PARQUET_TYPES}
             writer.write_table(pa.Table.from_pydict(columns, schema=schema))
-        stream.write("\n]\n}\n")
+        stream.write(END_OF_RECORDS)
 
 
 def _clean(value: Any) -> Any:

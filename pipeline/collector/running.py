@@ -30,6 +30,7 @@ from pipeline.collector.journal_writer import GROUP_SECONDS, JournalWriter
 from pipeline.collector.locks import RunLock
 from pipeline.collector.planning import ModelPlan, Plan
 from pipeline.collector.records import DONE, Record
+from pipeline.collector.result_files import is_whole
 from pipeline.collector.results import summarise, write_results
 from pipeline.errors import ConfigurationError
 from pipeline.hours import now
@@ -195,7 +196,7 @@ def _already_whole(plan: Plan, shared: _Shared) -> Outcome | None:
     done = shared.journal.done(plan.entry.run_id)
     within = _within(plan, done)
     result = Path(plan.entry.result) if plan.entry.result else None
-    if within < plan.total or len(done) < plan.entry.planned or result is None or not result.exists():
+    if within < plan.total or len(done) < plan.entry.planned or result is None or not is_whole(result):
         return None
     shared.progress.already += within
     performance = summarise(shared.journal, plan.entry)["performance"]
