@@ -5,13 +5,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test ui bench lint clean lock setup
+TRAINERS := .venv-trainers
+
+.PHONY: run test test-trainers lock-trainers ui bench lint clean lock setup
 
 run: setup
 	@$(BIN)/pipeline run
 
 test: setup
 	$(BIN)/pytest -n auto
+
+# Every export loaded, prepared and trained on for a step by TRL itself, in an environment of its own. PyTorch is
+# installed apart because its builds differ by machine; TORCH_OPTIONS may name where a CPU build is to be had.
+test-trainers: $(TRAINERS)/.installed
+	$(TRAINERS)/bin/python -m pytest assets_tests/trainers
+
+$(TRAINERS)/.installed: assets_tests/trainers/requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(TRAINERS)
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r assets_tests/trainers/requirements.lock
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# PyTorch and what its builds for graphics cards bring are left out: they come with PyTorch, if at all.
+APART := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime \
+  cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+lock-trainers: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --upgrade --extra trainers --extra development $(addprefix --no-emit-package ,$(APART)) --generate-hashes \
+	  --no-strip-extras --universal --python-version 3.11 --no-header --no-annotate -o assets_tests/trainers/requirements.lock pyproject.toml
 
 ui: setup
 	@$(BIN)/pipeline ui
@@ -42,5 +64,5 @@ lock: setup
 	  --python-version 3.11 --no-header --no-annotate -o requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .tmp_dagster_home_*
+	rm -rf $(VENV) $(TRAINERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .tmp_dagster_home_*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

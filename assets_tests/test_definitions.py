@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from pipeline.capability.tables import TABLES as CAPABILITY_TABLES
+from pipeline.collector.tables import TABLES as COLLECTOR_TABLES
 from pipeline.definitions import defs
 from pipeline.hours import Hour
 from pipeline.schedules import FETCH_STEP, MAIN_JOB, hourly_main, main_run_config
@@ -22,7 +23,7 @@ from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
 from pipeline.warehouse.assets import HOURS, MODEL_CHECK, asset_key
 from pipeline.warehouse.store import Warehouse
 
-ASSET_TABLES = (*SOURCES_TABLES, *CAPABILITY_TABLES)
+ASSET_TABLES = (*SOURCES_TABLES, *COLLECTOR_TABLES, *CAPABILITY_TABLES)
 ALL_TABLES = (*ASSET_TABLES, *TELEMETRY_TABLES)
 HOUR = Hour.parse("2026-11-20-10:00")
 

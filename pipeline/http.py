@@ -12,41 +12,25 @@ import concurrent.futures
 import ipaddress
 import logging
 import random
-import re
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from pipeline import __version__
 from pipeline.errors import FetchError
+from pipeline.http_bodies import BodyBrokenError, BodyCutError, BodyTooLargeError, BoundedBody
+from pipeline.http_headers import HEADER_VALUE, KEPT_HEADERS, QUOTA_HEADERS, retry_after, usable_etag
+from pipeline.http_redaction import quieten, scrubbed
 from pipeline.settings.addresses import is_secret_name, redact_url, url_carries_credentials
 
 if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = f"pipeline/{__version__} (+python-httpx)"
-_LIMITS = ("limit", "remaining", "reset")
-KEPT_HEADERS = frozenset(
-    {"content-type", "last-modified", "retry-after", "x-quota-remaining", "x-ratelimit-remaining-day"}
-    | {f"{prefix}ratelimit-{name}" for prefix in ("", "x-") for name in _LIMITS}
-)
-"""Response headers that are handed on; cookies and the like are not."""
-
-QUOTA_HEADERS = (
-    "x-quota-remaining",
-    "x-ratelimit-remaining-day",
-    "x-ratelimit-remaining",
-    "ratelimit-remaining",
-)
-
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
-_URL_IN_TEXT = re.compile(r"https?://[^\s'\"<>]+")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = frozenset({408, 425, 429})
 _CHUNK = 65_536
@@ -126,7 +110,7 @@ def make_client(policy: Policy = Policy(), *, connections: int = 16) -> httpx.As
     """A client for ``fetch``; close it with ``async with``."""
     import httpx
 
-    _quieten(logging.getLogger("httpx"))
+    quieten(logging.getLogger("httpx"))
     return httpx.AsyncClient(
         follow_redirects=False,
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
@@ -269,49 +253,19 @@ async def _decoded(answer: httpx.Response, request: Request) -> bytes:
             "report it to the source",
             retryable=False,
         )
-    cap = request.maximum_bytes
-    gzip = _Gunzip(cap, request) if "gzip" in encoding else None
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in answer.aiter_raw(_CHUNK):
-        data = gzip.feed(chunk) if gzip else chunk
-        size += len(data)
-        if size > cap:
-            raise _too_large(request)
-        parts.append(data)
-    if gzip and not gzip.complete:
-        raise _Transient(_failed(request, "the compressed body breaks off before its end", "try again later"))
-    return b"".join(parts)
-
-
-class _Gunzip:
-    """A gzip decoder that stops at ``cap`` bytes."""
-
-    def __init__(self, cap: int, request: Request) -> None:
-        self._left = cap
-        self._request = request
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    @property
-    def complete(self) -> bool:
-        return self._decoder.eof
-
-    def feed(self, chunk: bytes) -> bytes:
-        parts: list[bytes] = []
-        while chunk:
-            if self._decoder.eof:
-                self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                data = self._decoder.decompress(chunk, self._left + 1)
-            except zlib.error as error:
-                what = "its body is no valid gzip although it says so"
-                raise _failed(self._request, what, "report it to the source", retryable=False) from error
-            self._left -= len(data)
-            if self._left < 0:
-                raise _too_large(self._request)
-            parts.append(data)
-            chunk = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
-        return b"".join(parts)
+    body = BoundedBody(request.maximum_bytes, compressed="gzip" in encoding)
+    try:
+        async for chunk in answer.aiter_raw(_CHUNK):
+            body.feed(chunk)
+        return body.finish()
+    except BodyTooLargeError as error:
+        raise _too_large(request) from error
+    except BodyCutError as error:
+        what = "the compressed body breaks off before its end"
+        raise _Transient(_failed(request, what, "try again later")) from error
+    except BodyBrokenError as error:
+        what = "its body is no valid gzip although it says so"
+        raise _failed(request, what, "report it to the source", retryable=False) from error
 
 
 def _check(request: Request) -> None:
@@ -329,7 +283,7 @@ def _check(request: Request) -> None:
         what = "a key would travel unencrypted over plain http"
         raise _failed(request, what, "use an https address", retryable=False)
     for name, value in request.headers.items():
-        if not _HEADER_VALUE.match(value):
+        if not HEADER_VALUE.match(value):
             what = f"the value for the header {name} holds characters that cannot be sent"
             raise _failed(request, what, "check the environment variable that holds it", retryable=False)
 
@@ -386,28 +340,6 @@ def _refused(answer: httpx.Response, request: Request, clock: Clock) -> FetchErr
     return _failed(request, what, f"{remedy}; trying again does not help", status=status, retryable=False)
 
 
-def retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from seconds or an HTTP date; never negative."""
-    if not text:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        instant = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
-
-
-def usable_etag(text: str | None) -> str | None:
-    """An ETag that can be sent back: short and printable."""
-    if not text or len(text) > 256 or not _HEADER_VALUE.match(text):
-        return None
-    return text.strip() or None
-
-
 def _wait(transient: _Transient, attempt: int, policy: Policy, clock: Clock) -> float:
     bound = min(policy.maximum_backoff_seconds, policy.backoff_seconds * 2 ** (attempt - 1))
     drawn = clock.jitter(0.0, bound)
@@ -429,15 +361,8 @@ def _transport(error: httpx.TransportError, request: Request) -> str:
         return f"nothing came for {request.policy.read_seconds:g} s"
     if isinstance(error, httpx.RemoteProtocolError):
         return "the connection broke off before the end of the answer"
-    detail = _scrubbed(str(error), request)
+    detail = scrubbed(str(error), request.headers.values())
     return f"no connection came about ({detail})" if detail else "the connection broke"
-
-
-def _scrubbed(text: str, request: Request) -> str:
-    for value in request.headers.values():
-        if value:
-            text = text.replace(value, "***")
-    return _URL_IN_TEXT.sub(lambda found: redact_url(found.group()), text)[:200].strip()
 
 
 def _too_large(request: Request) -> FetchError:
@@ -451,17 +376,3 @@ def _failed(
     request: Request, what: str, remedy: str, *, status: int | None = None, retryable: bool = True
 ) -> FetchError:
     return FetchError(f"Fetching {request.shown}: {what}; {remedy}.", http_status=status, retryable=retryable)
-
-
-class _Redacting(logging.Filter):
-    """httpx logs whole addresses; this takes the secrets out of them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = _URL_IN_TEXT.sub(lambda found: redact_url(found.group()), record.getMessage())
-        record.args = ()
-        return True
-
-
-def _quieten(logger: logging.Logger) -> None:
-    if not any(isinstance(known, _Redacting) for known in logger.filters):
-        logger.addFilter(_Redacting())

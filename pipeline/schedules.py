@@ -11,20 +11,27 @@ from typing import Any
 import dagster as dg
 
 from pipeline.capture.spool import spool_directories
+from pipeline.collector.assets import collect_runs
 from pipeline.hours import FIRST_HOUR, Hour, now
+from pipeline.settings.alerts import load_alerts
 from pipeline.settings.telemetry import load_telemetry
+from pipeline.telemetry.aggregate_tables import HOUR_TABLES
 from pipeline.telemetry.archive import default_archive
+from pipeline.telemetry.notifying import send_due
 from pipeline.telemetry.staleness import stale_hours
+from pipeline.training.tables import TABLES as TRAINING_TABLES
+from pipeline.warehouse.assets import asset_key
 from pipeline.warehouse.places import warehouse_path
 from pipeline.warehouse.store import Warehouse
 
 MAIN_JOB = "main"
+COLLECTION_JOB = "collection"
 MINUTE_OF_HOUR = 5
 FETCH_STEP = "sources_source_fetches"
 
 main_job = dg.define_asset_job(
     MAIN_JOB,
-    selection=dg.AssetSelection.groups("sources", "capability"),
+    selection=dg.AssetSelection.groups("sources", "collector", "capability"),
     description="Facts and benchmark scores in, validated and ranked category scores out, for one hour.",
 )
 
@@ -51,10 +58,14 @@ TELEMETRY_MINUTE = 10
 SENSOR_SECONDS = 300
 SENSOR_OVERLAP = timedelta(minutes=15)
 
+# Training records are made of the same events, so whatever loads an hour again projects them again, too.
+_TRAINING_RECORDS = dg.AssetSelection.assets(*(asset_key(table) for table in TRAINING_TABLES))
+
 telemetry_job = dg.define_asset_job(
     TELEMETRY_JOB,
-    selection=dg.AssetSelection.groups("telemetry"),
-    description="Segments of events in, event tables and data points out, for one hour.",
+    selection=dg.AssetSelection.groups("telemetry") | _TRAINING_RECORDS,
+    description="Segments of events in; event tables, data points, statistics, alerts and training records "
+    "out, for one hour.",
 )
 
 
@@ -100,6 +111,60 @@ def late_events(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     return dg.SensorResult(run_requests=requests, cursor=looked.isoformat())
 
 
-JOBS = (main_job, telemetry_job)
-SCHEDULES = (hourly_main, hourly_telemetry)
-SENSORS = (late_events,)
+@dg.sensor(
+    job=telemetry_job,
+    minimum_interval_seconds=60,
+    description="Alerts that fired are posted to the webhook of alerts.yaml; what failed is tried again.",
+)
+def alert_deliveries(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Starts no run; says what was posted."""
+    delivered, failed = send_due(Warehouse(warehouse_path()), load_alerts().webhook)
+    return dg.SkipReason(f"{delivered} alert(s) delivered, {failed} to be tried again.")
+
+
+HOUR_JOB = "telemetry_hour"
+
+hour_job = dg.define_asset_job(
+    HOUR_JOB,
+    selection=dg.AssetSelection.assets(*(asset_key(table) for table in HOUR_TABLES)),
+    description="Statistics, metrics and alerts of an hour from the tables as they stand, without loading.",
+)
+
+
+@dg.run_failure_sensor(
+    monitored_jobs=[telemetry_job],
+    request_job=hour_job,
+    description="An hour whose loading failed, because events are missing for one, is measured all the same: "
+    "the alert that says so must not be stopped by what it tells of.",
+)
+def failed_hours(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """One run of the hour's job per failed run of an hour."""
+    key = context.dagster_run.tags.get("dagster/partition")
+    if key is None:
+        return dg.SkipReason("The failed run was of a range; materialise its hours one by one.")
+    return dg.RunRequest(run_key=context.dagster_run.run_id, partition_key=key)
+
+
+@dg.job(
+    name=COLLECTION_JOB,
+    description="Ask models what a collector configuration names and keep the answers; "
+    "the only job that does. "
+    "Config file, models, datasets and demo are given in the launchpad; the main job files what was kept.",
+)
+def collection_job() -> None:
+    """One step: collecting is one process with its own concurrency."""
+    collect_runs()
+
+
+daily_collection = dg.ScheduleDefinition(
+    name="daily_collection",
+    job=collection_job,
+    cron_schedule="17 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every day at 03:17 UTC: what is missing of configs/collector.yaml. Off until switched on.",
+)
+
+JOBS = (main_job, collection_job, telemetry_job, hour_job)
+SCHEDULES = (hourly_main, daily_collection, hourly_telemetry)
+SENSORS = (late_events, alert_deliveries, failed_hours)

@@ -13,7 +13,8 @@ import pytest
 
 from assets_tests.sources.helpers import Answer, Server, serving
 from pipeline.errors import FetchError
-from pipeline.http import Clock, Policy, Request, Response, fetch_all, retry_after
+from pipeline.http import Clock, Policy, Request, Response, fetch_all
+from pipeline.http_headers import retry_after
 from pipeline.settings.addresses import redact_url
 
 SECRET = "sk-invented-1234567890"  # an invented key

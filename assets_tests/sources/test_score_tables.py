@@ -1,7 +1,5 @@
 """Parsers of public score tables and of models.json. Every model and score here is invented."""
 
-# ruff: noqa: E501  a case of a table is a line
-
 from __future__ import annotations
 
 from datetime import date

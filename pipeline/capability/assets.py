@@ -32,6 +32,8 @@ from pipeline.capability.screening import quarantined_evidence, screen_evidence
 from pipeline.capability.sightings import sightings
 from pipeline.capability.validating import plausible_static_models, validate_models
 from pipeline.capability.weighing import Weights
+from pipeline.collector.filing import as_benchmark_scores
+from pipeline.collector.tables import COLLECTED_SCORES
 from pipeline.errors import PipelineError
 from pipeline.hours import Hour
 from pipeline.settings.categories import load_categories
@@ -103,18 +105,23 @@ def _weights(hour: Hour) -> Weights:
     )
 
 
+def _all_scores(step: Step) -> pl.DataFrame:
+    """Published scores and those of our own complete, real runs."""
+    published, collected = step.read(BENCHMARK_SCORES, COLLECTED_SCORES)
+    return pl.concat([published, as_benchmark_scores(collected)])
+
+
 def _match(step: Step) -> list[Computed]:
-    scores, analytics, catalogue = step.read(BENCHMARK_SCORES, ANALYTICS_SNAPSHOTS, STATIC_MODELS)
+    analytics, catalogue = step.read(ANALYTICS_SNAPSHOTS, STATIC_MODELS)
+    scores = _all_scores(step)
     matched, unmatched = match_names(sightings(scores, analytics), catalogue, load_matching())
     return [Computed(_in_hour(matched, step.hour)), Computed(_in_hour(unmatched, step.hour))]
 
 
 def _screen(step: Step) -> list[Computed]:
     weights = _weights(step.hour)
-    scores, analytics, matched, static = step.read(
-        BENCHMARK_SCORES, ANALYTICS_SNAPSHOTS, tables.MATCHED_MODELS, STATIC_MODELS
-    )
-    gathered = gather_evidence(scores, analytics, matched)
+    analytics, matched, static = step.read(ANALYTICS_SNAPSHOTS, tables.MATCHED_MODELS, STATIC_MODELS)
+    gathered = gather_evidence(_all_scores(step), analytics, matched)
     screened = screen_evidence(
         gathered, weights.settings.validation, weights.reliability, weights.day, static
     )
@@ -229,7 +236,7 @@ matching = table_assets(
         Output(tables.UNMATCHED_MODELS, plot=charts.unmatched_models),
     ],
     compute=_match,
-    upstream=[STATIC_MODELS, BENCHMARK_SCORES, ANALYTICS_SNAPSHOTS],
+    upstream=[STATIC_MODELS, BENCHMARK_SCORES, COLLECTED_SCORES, ANALYTICS_SNAPSHOTS],
     configuration=[_matching, _reviewed, _coefficients],
 )
 
@@ -257,7 +264,13 @@ match_reporting = table_assets(
 evidence = table_assets(
     outputs=[Output(tables.EVIDENCE, plot=charts.evidence)],
     compute=_screen,
-    upstream=[BENCHMARK_SCORES, ANALYTICS_SNAPSHOTS, tables.MATCHED_MODELS, STATIC_MODELS],
+    upstream=[
+        BENCHMARK_SCORES,
+        COLLECTED_SCORES,
+        ANALYTICS_SNAPSHOTS,
+        tables.MATCHED_MODELS,
+        STATIC_MODELS,
+    ],
     configuration=[_categories, _sources],
 )
 

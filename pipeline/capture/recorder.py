@@ -25,6 +25,7 @@ from pipeline.capture.journal import Journal, Setup
 from pipeline.capture.kinds import Body, kind_of
 from pipeline.capture.processes import calling_module, wall_clock, watch
 from pipeline.capture.recording import TaskRecording
+from pipeline.capture.signal_helpers import SignalRecording
 from pipeline.capture.spool import fallback_directories, spool_directory
 from pipeline.capture.syncing import Syncer
 from pipeline.capture.tally import Tallies
@@ -37,7 +38,7 @@ LARGEST_SEGMENT = 64_000_000
 _frame = sys._getframe
 
 
-class Recorder(TaskRecording):
+class Recorder(TaskRecording, SignalRecording):
     """Records events of this process into a spool.
 
     ``directory`` is the spool (by default that of the data folder), ``second`` the directories used while it

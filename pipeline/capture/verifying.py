@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 
 import pipeline.capture.events
-import pipeline.capture.reports  # noqa: F401 - both register kinds
+import pipeline.capture.otel.spans
+import pipeline.capture.reports
+import pipeline.capture.signals  # noqa: F401 - each registers its kinds of events
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.kinds import body_type
 from pipeline.capture.reports import RecorderReport

@@ -25,6 +25,11 @@ class _Commands(click.Group):
         "tables": "pipeline.cli.query",
         "models": "pipeline.cli.models",
         "privacy": "pipeline.cli.privacy",
+        "collect": "pipeline.cli.collect",
+        "telemetry": "pipeline.cli.telemetry",
+        "alerts": "pipeline.cli.alerts",
+        "export": "pipeline.cli.export",
+        "training": "pipeline.cli.training",
         "capture": "pipeline.cli.capture",
     }
 

@@ -11,6 +11,7 @@ import click
 from pipeline.capture.spool import Broken, Line, Segment, read_segment, segments, spool_directories
 from pipeline.cli.capture_redrive import redrive
 from pipeline.cli.capture_sampling import sampling
+from pipeline.cli.capture_serve import serve
 from pipeline.errors import PipelineError
 from pipeline.settings.places import config_directory
 
@@ -29,6 +30,7 @@ def capture() -> None:
 
 capture.add_command(redrive)
 capture.add_command(sampling)
+capture.add_command(serve)
 
 
 @capture.command()

@@ -7,12 +7,27 @@ import difflib
 import click
 
 from pipeline.capability.tables import TABLES as CAPABILITY_TABLES
+from pipeline.collector.tables import TABLES as COLLECTOR_TABLES
 from pipeline.privacy.tables import TABLES as PRIVACY_TABLES
 from pipeline.sources.tables import TABLES as SOURCES_TABLES
+from pipeline.telemetry.aggregate_tables import TABLES as HOUR_TABLES
+from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import TABLES as TELEMETRY_TABLES
+from pipeline.training.export_tables import TABLES as EXPORT_TABLES
+from pipeline.training.tables import TABLES as TRAINING_TABLES
 from pipeline.warehouse.tables import Table
 
-ALL_TABLES: tuple[Table, ...] = (*SOURCES_TABLES, *CAPABILITY_TABLES, *PRIVACY_TABLES, *TELEMETRY_TABLES)
+ALL_TABLES: tuple[Table, ...] = (
+    *SOURCES_TABLES,
+    *COLLECTOR_TABLES,
+    *CAPABILITY_TABLES,
+    *TELEMETRY_TABLES,
+    SPANS,
+    *HOUR_TABLES,
+    *TRAINING_TABLES,
+    *EXPORT_TABLES,
+    *PRIVACY_TABLES,
+)
 
 
 def find_table(name: str) -> Table:

@@ -41,7 +41,12 @@ _PAIR = lazy(
     r"(?:password|passwd|secret|token|api_?key)[\w\-]{0,24}[\"']?,?\s{1,40}[\"']?value[\"']?\s?[:=]\s?[\"']?(?P<value>[^\s\"'<>]{5,200})",
     re.IGNORECASE,
 )
+_ONE_TIME = lazy(
+    r"\b(?:otp|pin|passcode|one[\- ]time (?:pass)?(?:word|code)|(?:verification|security|access|login|2fa) code)(?: code| number)?\"?\s{0,2}(?:\bis\b|\bwas\b|:|=){1,2}\s{0,2}\"?(?P<value>[0-9]{4,8})(?![0-9A-Za-z_]|[.\-:][0-9])",
+    re.IGNORECASE,
+)
 _COMMANDS = (
+    (_ONE_TIME, "one_time", ("otp", "pin", "code", "one")),
     (_FLAG, "flag", ("--", " -")),
     (_CURL_USER, "curl_user", ("-u", "--proxy")),
     (_SHORT_FLAG, "flag", ("mysql", "mariadb", "sshpass", "redis-cli")),
@@ -71,6 +76,8 @@ def _counts(match: re.Match[str], rule: str) -> bool:
     value = match["value"]
     if rule == "quoted" and " " in value:
         return match["phrase"] is not None and 3 <= len(value.split()) <= 12
+    if rule == "one_time":
+        return len(set(value)) > 1
     if rule == "spaced":
         # Between a name and a word only a space: it must look like nothing but a password.
         return (
@@ -104,6 +111,7 @@ RULES = (
         "command",
         (
             r"(?i)--?[\w\-]{0,24}(password|passwd|secret|token|key|auth|credential)s?[= ]\s?[\"']?[^\s\"'\-]{6}",
+            r"(?i)(otp|[^a-z]pin|passcode|one.time (password|code|passcode)|(verification|security|access|login|2fa) code)( code| number)?[^\n,;]{0,3}(is|was|:|=)[ :\"]{0,4}[0-9]{4}",
             r"(?i)(bearer|basic|token|apikey|negotiate|digest)[ \t]+[A-Za-z0-9+/=_.~\-]{12}",
             r"(sshpass|mysql|mysqldump|mysqladmin|mariadb|redis-cli)[^\n|;]*\s-[pa] ?[^\s\-]",
             r"(login|user)\s+\S+\s+password\s+\S{4}",

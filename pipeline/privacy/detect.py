@@ -55,10 +55,6 @@ RULES: tuple[Rule, ...] = (
     *providers.RULES,
 )
 _ESCAPES, _BASE64 = -1, -2
-# Families that hashes and identifiers announce by chance: confirmed before a record is taken apart.
-_CHEAP = frozenset(
-    place for place, rule in enumerate(RULES) if rule.name in ("iban", "wallet", "card", "ipv6")
-)
 
 
 class ScanError(PipelineError):
@@ -114,8 +110,10 @@ class Detector:
         if len(line) <= _STRETCH and line.isascii():
             # Nearly every event of an agent ends here: nothing is decoded, folded or timed.
             data = line if isinstance(line, bytes) else line.encode()
-            if b"\\" not in data and not self.engine.families(data):
-                return []
+            if b"\\" not in data:
+                families = self.engine.families(data)
+                if not families or not self._may_hold(data.decode(), families):
+                    return []
         text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
         deadline = self._deadline(len(text))
         if "\\u" not in text and not self._announced(_unescaped(text) if "\\" in text else text, deadline):
@@ -141,10 +139,16 @@ class Detector:
         folded, hidden = fold(text)
         if hidden:
             return True
-        for start, end, families in self._stretches(view(folded), deadline):
-            if not families <= _CHEAP or any(
-                any(self.rules[family].find(folded, start, end)) for family in families
-            ):
+        data = view(folded)
+        if len(data) <= _STRETCH:
+            return self._may_hold(folded, self.engine.families(data))
+        return any(True for _ in self._stretches(data, deadline))
+
+    def _may_hold(self, text: str, families: set[int]) -> bool:
+        """Whether a short text may hold a value of a family that hashes, dates and names announce by chance."""
+        for family in families:
+            may_hold = self.rules[family].may_hold if family >= 0 else None
+            if may_hold is None or may_hold(text):
                 return True
         return False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.privacy.found import Rule, Span, before
+from pipeline.privacy.found import Rule, Span, any_found, before
 from pipeline.privacy.lazily import lazy
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -178,6 +178,7 @@ RULES = (
             r"(?i)[^0-9a-z_:.]::[0-9a-f]",
         ),
         find_ipv6,
+        any_found(find_ipv6),
     ),
     Rule(
         "url",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from pipeline.privacy.checksums import luhn, mod97
-from pipeline.privacy.found import Rule, Span, before
+from pipeline.privacy.found import Rule, Span, any_found, before
 from pipeline.privacy.lazily import lazy
 
 # The look behind comes second: a first character of a few lets the expression skip ahead fast.
@@ -98,29 +98,36 @@ IBAN_LENGTHS = {
 """Characters of an IBAN by country."""
 
 _NO_SEPARATORS = str.maketrans("", "", " -._")
+# From the check digits on, which are rarer than letters; country and separator stand before them.
 _IBAN = lazy(
-    r"[A-Ya-y](?:(?<![A-Za-z0-9].)|(?<=IBAN.))[A-Za-z][ \-]?[0-9]{2}(?:[ \-._]{0,2}[A-Za-z0-9]){11,30}",
-    re.DOTALL,
+    r"[0-9](?:(?<=[A-Za-z]{2}.)|(?<=[A-Za-z]{2}[ \-].))[0-9](?:[ \-._]{0,2}[A-Za-z0-9]){11,30}", re.DOTALL
 )
 
 
 def find_ibans(text: str, start: int, end: int) -> Iterator[Span]:
     """International bank account numbers whose country, length and check digits hold."""
-    place = start
+    place, stop = start, min(len(text), end + 72)
     refused: set[str] = set()  # a text that repeats itself is decided once
-    while (match := _IBAN.search(text, place, min(len(text), end + 72))) is not None and match.start() < end:
-        if match.group() in refused:
-            place = match.start() + 2
+    while (match := _IBAN.search(text, place, stop)) is not None and match.start() < end + 3:
+        place = match.start() + 1
+        begin = match.start() - (2 if text[match.start() - 1].isalpha() else 3)
+        if not start <= begin < end or not _begins_word(text, begin):
             continue
-        span = _iban(text, match)
+        found = text[begin : match.end()]
+        span = None if found in refused else _iban(text, begin, found)
         if span is None:
-            refused.add(match.group())
-        yield from () if span is None else (span,)
-        place = span.end if span is not None else match.start() + 2
+            refused.add(found)
+            continue
+        yield span
+        place = span.end
 
 
-def _iban(text: str, match: re.Match[str]) -> Span | None:
-    found = match.group()
+def _begins_word(text: str, place: int) -> bool:
+    before_it = text[max(0, place - 4) : place]
+    return not (before_it[-1:].isascii() and before_it[-1:].isalnum()) or before_it.upper() == "IBAN"
+
+
+def _iban(text: str, begin: int, found: str) -> Span | None:
     length = IBAN_LENGTHS.get(found[:2].upper())
     if length is None:
         return None
@@ -128,10 +135,10 @@ def _iban(text: str, match: re.Match[str]) -> Span | None:
     if len(compact) < length or not mod97(compact):
         return None
     places = [place for place, character in enumerate(found) if character.isalnum()]
-    finish = match.start() + places[length - 1] + 1
+    finish = begin + places[length - 1] + 1
     if text[finish : finish + 1].isalnum():
         return None
-    return Span(match.start(), finish, "IBAN_CODE", "iban", 70)
+    return Span(begin, finish, "IBAN_CODE", "iban", 70)
 
 
 _SSN = lazy(
@@ -168,13 +175,14 @@ RULES = (
     Rule(
         "card",
         (
-            r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)[0-9OoIl| \-._]{8}[0-9OoIl|]",
+            r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)[0-9OoIl| \-_][0-9OoIl| \-._]{7}[0-9OoIl|]",
             r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)[ \-\r\n]{2,3}[0-9]{4,6}[ \-\r\n]{2,3}[0-9]{4}",
-            r"[^0-9a-zA-Z_.][2-6][0-9]{3}\r?\n[0-9]{4,6}\r?\n[0-9]{4}",
-            r"[^0-9a-zA-Z_.][2-6][0-9OoIl|]{3}[ \-.][0-9OoIl|]{4}[ \-.][0-9OoIl|]{4}",
+            r"[^0-9a-zA-Z_.]([2-6][0-9]{3}|9792)\r?\n[0-9]{4,6}\r?\n[0-9]{4}",
+            r"[^0-9a-zA-Z_.]([2-6][0-9OoIl|]{3}|9792)[ \-.][0-9OoIl|]{4,6}[ \-.][0-9OoIl|]{4}",
             r"[^0-9][2-6]([ \-._][0-9]){12}",
         ),
         find_cards,
+        any_found(find_cards),
     ),
     Rule(
         "iban",
@@ -185,6 +193,7 @@ RULES = (
             r"[^A-Za-z0-9][a-z]{2}([0-9]{10}|[0-9]{2}[a-z][0-9]{10}|[0-9]{2}[a-z]{4}[0-9]{4}|[0-9]{2}[ .][a-z0-9]{4}[ .][a-z0-9]{4}|[0-9]{2}-[0-9]{4}-[0-9]{4}-[0-9])",
         ),
         find_ibans,
+        any_found(find_ibans),
     ),
     Rule(
         "ssn",

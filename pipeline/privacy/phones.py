@@ -18,9 +18,10 @@ MOST_QUESTIONS = 40
 """Doubtful numbers looked up in one stretch of text, at 20 us each; further ones count as numbers."""
 
 _CANDIDATE = lazy(
-    r"(?<![0-9A-Za-z_])(?<![0-9][.,\-/])(?:\+[ ]?|\b00)?\(?[0-9](?:[ \t()\-./]{0,3}[0-9]){6,16}"
+    # The looks behind come second: a first character of a few lets the expression skip ahead fast.
+    r"[+(0-9](?<![0-9A-Za-z_].)(?<![0-9][.,\-/].)(?:(?<=\+)[ ]?\(?[0-9]|(?<=\()[0-9]|(?<=[0-9]))(?:[ \t()\-./]{0,3}[0-9]){6,16}"
     r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|#)[ ]?[0-9]{1,6})?(?![0-9A-Za-z_])",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 CONTEXT = (
     r"phone|tel(?:efon|efono|éfono|éphone|\b|:)|mobile?|cell|fax|whatsapp|sms|call(?:back)?\b|dial|text me|reach (?:me|us|him|her|them) (?:at|on)"
@@ -47,6 +48,8 @@ def find_phones(text: str, start: int, end: int) -> Iterator[Span]:
         match := _CANDIDATE.search(text, place, min(len(text), end + 48))
     ) is not None and match.start() < end:
         place = match.end()
+        if _in_uuid(text, match):
+            continue
         verdict = _by_shape(text, match)
         if verdict is None:
             questions += 1
@@ -116,6 +119,29 @@ def _stands_free(text: str, match: re.Match[str]) -> bool:
     return (not left or left not in "=_#:/$€£%*^-.@\"'") and (not right or right not in "%_=/*:")
 
 
+_UUID = lazy(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
+
+
+def may_hold_phones(text: str) -> bool:
+    """See ``Rule.may_hold``: whether a candidate outside of UUIDs has the shape of a number."""
+    apart = text.replace('":', ":\n").replace('"', "\n").replace(",", "\n")
+    for match in _CANDIDATE.finditer(apart):
+        if not _in_uuid(apart, match) and _by_shape(apart, match) is not False:
+            return True
+    return False
+
+
+def _in_uuid(text: str, match: re.Match[str]) -> bool:
+    """Whether a candidate lies in a UUID, whose groups of digits look like those of a number."""
+    start = match.start()
+    if "-" not in (text[match.end() : match.end() + 1], text[start - 1 : start]):
+        return False
+    return any(
+        found.start() <= start and match.end() <= found.end()
+        for found in _UUID.finditer(text, max(0, start - 28), start + 36)
+    )
+
+
 def _by_metadata(found: str) -> bool:
     digits = "".join(character for character in _EXTENSION.sub("", found) if character.isdigit())
     return any(pattern.fullmatch(digits) for pattern in national_numbers())
@@ -133,10 +159,13 @@ RULES = (
             r"[^0-9a-zA-Z_.\-=#:/$%*^@,]1[3-9][0-9] [0-9]{4} [0-9]{4}[^0-9]",
             r"[^0-9a-zA-Z_.\-]\(?0[1-9][0-9 ()\-/]{6}",
             r"[^0-9a-zA-Z_.\-=#:/$%*^@](1?[2-9][0-9]{9}|[2-9][0-9]{10})[^0-9a-zA-Z_\-%=/*:]",
-            r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9][0-9]{1,4}[ \-][0-9]{2,5}[ \-][0-9]{2,5}",
+            # Nine digits at least, and no date with a time behind it: nearly every event has one.
+            r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9][0-9]{1,4}[ \-][0-9]{2,5}[ \-]([0-9]{3,5}|[0-9]{2}[ \-][0-9]{2,5}[^0-9:])",
+            r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9]([0-9]{3}[ \-][0-9]{3,5}|[0-9]{4}[ \-][0-9]{2,5}|[0-9]{1,2}[ \-][0-9]{4,5})[ \-][0-9]{2}[^0-9]",
             r"[^0-9a-zA-Z_.\-=#:/$%*^@,][2-9][0-9]{4}[ \-][0-9]{5}[^0-9]",
             r"(?i)(phone|tel[ :.ef]|mobile|cell|fax|whatsapp|sms|call|dial|text me|reach |contact|handy|m.vil|celular|portable|mero|rufnummer|hotline|ring me|[^a-z]ph[:.]|viber|signal|voicemail|(my|her|his|our|your|their) number|[^a-z]ring |[^a-z][tm]:)[^0-9\n,;{}]*[0-9][0-9 ()\-./\t]{6}",
         ),
         find_phones,
+        may_hold_phones,
     ),
 )

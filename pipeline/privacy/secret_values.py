@@ -14,7 +14,7 @@ from collections import Counter
 from pipeline.privacy.lazily import lazy
 
 FILLER = lazy(
-    r"<.*|\$.*|%[\w]+%.*|\{.*|\[.*|\(.*|\.{2,}.*|\*{2,}.*|x{3,}.*|-{2,}.*|_{2,}.*|#{2,}.*|y+o+u+r+.*|my[_\-]?(?:secret|api|password|token|key|pass)?.{0,12}|enter.*|insert.*|replace.*|change[_\-]?me.*|example.*|sample.*|dummy.*|placeholder.*|redacted.*|todo.*|null|none|nil|true|false|undefined|"
+    r"<.*|\$.*|%[\w]+%|\{.*|\[.*|\(.*|\.{2,}.*|\*{2,}.*|x{3,}.*|-{2,}.*|_{2,}.*|#{2,}.*|y+o+u+r+.*|my[_\-]?(?:secret|api|password|token|key|pass)?.{0,12}|enter.*|insert.*|replace.*|change[_\-]?me.*|example.*|sample.*|dummy.*|placeholder.*|redacted.*|todo.*|null|none|nil|true|false|undefined|"
     r"process\.env.*|os\.(?:environ|getenv).*|env\W.*|getenv.*|self\..*|this\..*|args\..*|config\..*|settings\..*|request\..*|req\..*|params.*|secrets?\..*|vault:.*|ref:.*|arn:.*|https?:.*|/.*|\\.*|@.*|&.*|\|.*|=.*|[\w.]+\(.*|[\w]+\[.*|[a-z_]+(?:\.[a-z_]+)+|test|string|str|text|hidden|required|optional",
     re.IGNORECASE | re.DOTALL,
 )

@@ -135,11 +135,11 @@ def _documented(user: str, password: str) -> bool:
 
 _NAMES = (
     r"pass[_\- ]?(?:word|wd|phrase|code|key)|passwd|pwd|passw|secret|token|api[_\- ]?key|apikey|access[_\- ]?key|auth[_\-]?key|private[_\- ]?key"
-    r"|signing[_\- ]?key|encryption[_\- ]?key|master[_\- ]?key|account[_\- ]?key|client[_\- ]?key|service[_\- ]?key|license[_\- ]?key|deploy[_\- ]?key|shared[_\- ]?key|secret[_\- ]?key|app[_\- ]?key|credentials?|wi-?fi[_\- ]key|senha|contraseña|mot de passe|passwort|kennwort"
+    r"|signing[_\- ]?key|encryption[_\- ]?key|master[_\- ]?key|account[_\- ]?key|client[_\- ]?key|service[_\- ]?key|license[_\- ]?key|deploy[_\- ]?key|shared[_\- ]?key|secret[_\- ]?key|app[_\- ]?key|credentials?|wi-?fi[_\- ]key|пapoль|密码|密碼|パスワード|비밀번호|senha|contraseña|mot de passe|passwort|kennwort"
     r"|session[_\-]?id|sessionid|csrf|cookie|authorization|otp|auth|pass|pw|bearer"
 )
 _ASSIGNED = lazy(
-    rf"(?P<name>{_NAMES})(?P<more>[\w\-]{{0,24}}|\[[\"']?|s?\b)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|:=|={{1,3}}|:|\bis(?: now| set to)?(?::(?=\s)|\b)|\bwas\b|,|>)\s{{0,3}})"
+    rf"(?P<name>{_NAMES})(?P<more>s?\[[\"'][\w\-]{{1,40}}[\"']\]|[\w\-]{{0,24}}|\[[\"']?|s?\b|s?\s?\([^()\n]{{1,40}}\)|\s(?:for|to|of)\s[\w \-]{{1,30}}?)(?P<sep>(?:\\?[\"'`\]]|\*\*){{0,3}}\s{{0,3}}(?:=>|->|:=|={{1,3}}|:(?:\*\*(?=\s))?|\||(?:(?:was |has been )?(?:changed|set|reset) )?to\b:?|\bis(?: now| set to)?(?::(?=\s)|\b)|\bwas\b|,|>)\s{{0,3}})"
     r"(?P<open>\\?[\"'`]|\*\*)?(?P<value>[^\s\"'`,;]{4,400})",
     re.IGNORECASE,
 )
@@ -155,6 +155,11 @@ _STEMS = (
     "wifi",
     "wi-fi",
     "mot de passe",
+    "пapoль",  # as folding leaves it
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
     "kennwort",
     "session",
     "csrf",
@@ -212,8 +217,29 @@ def _name_places(text: str, start: int, end: int) -> list[int]:
     return sorted(place for place in places if place < end)
 
 
+_NAMED = lazy(
+    rf"(?P<name>{_NAMES})(?P<more>[\w\-]{{0,24}}|s?\b|s?\s?\([^()\n]{{1,40}}\)|\s(?:for|to|of)\s[\w \-]{{1,30}}?)[\"'`*\]\[)\s\\]{{0,8}}(?:[=:>,]|is\b|was\b)",
+    re.IGNORECASE,
+)
+
+
+def may_assign(text: str) -> bool:
+    """See ``Rule.may_hold``: whether a name in front of a sign is not one of counts, kinds, places and persons."""
+    for place in _name_places(text, 0, len(text)):
+        match = _NAMED.match(text, place)
+        if match is None:
+            continue
+        name = text[_name_start(text, place) : match.end("more")]
+        short = match["name"].lower() in _SHORT_NAMES and not _word_named(text, match)
+        if not short and not _OTHER.search(name):
+            return True
+    return False
+
+
 def _assigned(text: str, match: re.Match[str]) -> Span | None:
-    name = text[_name_start(text, match.start()) : match.end("name")] + match["more"].strip("[\"'")
+    subscript = "[" in match["more"] and "]" in match["more"]
+    more = match["more"].strip("[\"'") if match["more"][:1] not in (" ", "(") and not subscript else ""
+    name = text[_name_start(text, match.start()) : match.end("name")] + more
     bare = match["name"].lower()
     if _OTHER.search(name) or (bare in _SHORT_NAMES and not _word_named(text, match)):
         return None
@@ -221,12 +247,15 @@ def _assigned(text: str, match: re.Match[str]) -> Span | None:
     quoted = match["open"] is not None
     if separator == "," and not quoted:
         return None
-    weak = separator in (",", ">") or "is" in separator.lower() or "was" in separator.lower()
+    weak = (
+        separator in (",", ">", "->", "|") or re.search(r"\b(?:is|was|to)\b", separator.lower()) is not None
+    )
     strong = not weak and (quoted or separator.strip("\"'`] \\*)") in ("=", ":=", "=>", ":"))
     value = _value(text, match, strong)
     if quoted and " " in value and not _phrase(name, value):
         return None
-    word_like = re.search(r"pass|pwd|pw\Z|kennwort|contrase|senha|wi-?fi", bare) is not None
+    word_like = re.search(r"pass|pwd|pw\Z|kennwort|contrase|senha|wi-?fi|[^\x00-\x7f]{2}", bare) is not None
+    word_like = word_like or (subscript and quoted)
     identifier = _UUID.fullmatch(value) is not None and re.search(r"key|secret", bare) is not None
     if not identifier and not plausible(value, strong=strong, password=word_like, quoted=quoted):
         return None
@@ -235,6 +264,9 @@ def _assigned(text: str, match: re.Match[str]) -> Span | None:
 
 
 _SHORT_NAMES = frozenset(("pass", "pw", "auth", "otp", "cookie", "csrf", "bearer"))
+_WORDS = lazy(
+    r"(?!.{0,60}\b(?:must|should|required|enter|your|for|cannot|least|not|optional|used|to|missing|wrong)\b)[a-z0-9'\-]{2,20}(?: [a-z0-9'\-]{1,20}){2,7}(?=[.!]?(?:\s*\Z|\n|\"))"
+)
 _VALUE_END = lazy(r"(?:\)|\]|\}|<|\\[nrt\"']).*\Z", re.DOTALL)
 
 
@@ -251,6 +283,8 @@ def _value(text: str, match: re.Match[str], strong: bool) -> str:
     if match["open"] is not None:
         rest = _QUOTED_REST.match(text, match.start("value"))
         return rest.group() if rest else found
+    if strong and "phrase" in match["name"].lower() and (words := _WORDS.match(text, match.start("value"))):
+        return words.group()
     value = found.rstrip(".)]}>!?:*\\")
     if strong and found == value + "!":
         value = found
@@ -324,7 +358,7 @@ _VALUE_TRIGGER = (
 _TRIGGER_NAMES = (
     r"(pass[_\- ]?(word|wd|phrase|code|key)|passwd|pwd|passw|secret|token|api[_\- ]?key"
     r"|(access|auth|private|signing|encryption|master|account|client|service|license|deploy|shared|app)[_\- ]?key"
-    r"|credentials?|mot de passe|passwort|kennwort|contrase.a|senha|wi-?fi[ _\-]key|session_?id|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
+    r"|credentials?|mot de passe|passwort|kennwort|contrase.a|senha|wi-?fi[ _\-]key|csrf|cookie|authorization|otp|auth|pass|[^a-z]pw)"
 )
 
 RULES = (
@@ -342,9 +376,16 @@ RULES = (
         "assigned",
         (
             rf"(?i){_TRIGGER_NAMES}{_VALUE_TRIGGER}",
+            r"(?i)pass[_\- ]?phrase[\"']?\s?[:=]\s?[\"']?[a-z0-9'\-]+ [a-z0-9'\-]+ [a-z0-9]",
+            r"(?i)(password|passphrase|passcode|pwd|token|secret|key)s?\s?\([^()\n]+\)\s?[:=]\s?[^\s]{5}",
+            r"(?i)(password|passphrase|passcode|token|key)\s(for|to|of)\s[\w \-]+\s?(is|:|=)\s?[^\s]{5}",
+            r"(?i)(password|passphrase|passcode|pwd)\s(((was |has been )?(changed|set|reset) )?to:?|->|\|)\s[^\s]*[0-9]",
+            # Names in other scripts, as the engine sees them.
+            r"(\?apo\?\?|\?{2,5})[\"']?\s?[:=]\s?[\"']?[^\s\"'?]{5}",
             r"(?i)(secret|password|token|credential|environ|env|config|settings)s?\[[\"'][\w\-]+[\"']\]\s?=\s?[\"'][^\s\"']{5}",
         ),
         find_assigned,
+        may_assign,
     ),
     Rule(
         "random",

@@ -10,17 +10,18 @@ import re
 from collections.abc import Iterator
 
 from pipeline.privacy.checksums import RIPPLE58, base58_length, base58_payload, bech32, eip55, monero
-from pipeline.privacy.found import Rule, Span, before
+from pipeline.privacy.found import Rule, Span, any_found, before
 from pipeline.privacy.lazily import lazy
 
 _B58 = "1-9A-HJ-NP-Za-km-z"
-_BASE58 = lazy(rf"(?<![0-9A-Za-z])[13LMDXTrt][{_B58}]{{24,43}}(?![0-9A-Za-z])")
+_BASE58 = lazy(rf"[13LMDXTrt](?<![0-9A-Za-z].)[{_B58}]{{24,43}}(?![0-9A-Za-z])", re.DOTALL)
 _BECH32 = lazy(
-    r"(?<![0-9A-Za-z])(?:bc|tb|bcrt|ltc|tltc|addr|stake|cosmos|osmo|inj|sei|kava|bnb|terra|celestia)1[02-9ac-hj-np-z]{8,110}(?![0-9A-Za-z])",
-    re.IGNORECASE,
+    # First letters and endings of the prefixes in RULES; one put together otherwise fails its checksum.
+    r"[btlascoik](?<![0-9A-Za-z].)(?:c|b|crt|tc|ltc|ddr|take|osmos|smo|nj|ei|ava|nb|erra|elestia)1[02-9ac-hj-np-z]{8,110}(?![0-9A-Za-z])",
+    re.IGNORECASE | re.DOTALL,
 )
-_ETHEREUM = lazy(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
-_MONERO = lazy(rf"(?<![0-9A-Za-z])[48][0-9AB][{_B58}]{{93}}(?![0-9A-Za-z])")
+_ETHEREUM = lazy(r"0x(?<![0-9A-Za-z]..)[0-9a-fA-F]{40}(?![0-9A-Za-z])", re.DOTALL)
+_MONERO = lazy(rf"[48](?<![0-9A-Za-z].)[0-9AB][{_B58}]{{93}}(?![0-9A-Za-z])", re.DOTALL)
 _COIN_WORDS = lazy(
     r"wallet|crypto|address|eth|bitcoin|btc|solana|\bsol\b|send|donat|deposit|withdraw|payout|token|contract|0x"
 )
@@ -92,6 +93,7 @@ RULES = (
             r"0x[0-9a-fA-F]{32}",
         ),
         find_wallets,
+        any_found(find_wallets),
     ),
     Rule("solana", (rf"(?i)(solana|[^a-z]sol[^a-z])[^\n,;{{}}]*[^0-9a-z][{_B58}]{{32}}",), find_solana),
 )

@@ -99,6 +99,7 @@ def table_assets(
     outputs: Sequence[Output],
     compute: Compute,
     upstream: Sequence[Table] = (),
+    after: Sequence[dg.AssetKey] = (),
     configuration: Sequence[Callable[[], Path]] = (),
     reusable: bool = True,
     config_schema: dict[str, Any] | None = None,
@@ -109,13 +110,14 @@ def table_assets(
 
     ``compute`` returns a ``Computed`` per output, in their order. Where ``reusable``, an hour whose upstream
     rows, configuration files, calendar day and code are those of an hour already written is copied
-    from it instead of computed again. Each table gets the blocking check of its model.
+    from it instead of computed again. ``after`` names assets that are no tables and must be done before.
+    Each table gets the blocking check of its model.
     """
     tables = [output.table for output in outputs]
 
     @dg.multi_asset(
         name="__".join(table.name.replace(".", "_") for table in tables),
-        specs=[_spec(output, upstream, owners, kinds) for output in outputs],
+        specs=[_spec(output, [*map(asset_key, upstream), *after], owners, kinds) for output in outputs],
         check_specs=[check for output in outputs for check in _check_specs(output)],
         partitions_def=HOURS,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -168,12 +170,12 @@ def as_dagster_failure(error: PipelineError, retries_so_far: int = 0) -> Excepti
 
 
 def _spec(
-    output: Output, upstream: Sequence[Table], owners: Sequence[str], kinds: frozenset[str]
+    output: Output, upstream: Sequence[dg.AssetKey], owners: Sequence[str], kinds: frozenset[str]
 ) -> dg.AssetSpec:
     table = output.table
     return dg.AssetSpec(
         key=asset_key(table),
-        deps=[asset_key(other) for other in upstream],
+        deps=list(upstream),
         description=f"{table.description}\n\n{(table.model.__doc__ or '').strip()}",
         group_name=table.schema_name,
         owners=list(owners),

@@ -1,0 +1,1 @@
+"""What is computed from the records: open links, rankings, strengths, verdicts, patterns."""
