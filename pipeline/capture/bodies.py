@@ -69,6 +69,8 @@ def prepare(body_type: type[Body], body: Body | Mapping[str, Any]) -> Prepared:
         if not isinstance(body, body_type):
             raise Refused(f"a {type(body).__name__} was given for a {body_type.__name__}")
         return _sized((data, ()))
+    if body.__class__ is not dict and not isinstance(body, Mapping):
+        raise Refused("its body is no mapping")
     if known.issuperset(body):
         return _sized((data, ())) if len(data) > LARGEST_BODY else (data, ())
     return _sized((encode(checked), ("unknown fields left out",)))
@@ -83,6 +85,8 @@ def _sized(prepared: Prepared) -> Prepared:
 def _repaired(body_type: type[Body], body: Body | Mapping[str, Any], first: Exception) -> Prepared:
     if isinstance(body, Body) and not isinstance(body, body_type):
         raise Refused(f"a {type(body).__name__} was given for a {body_type.__name__}")
+    if not isinstance(body, Body | Mapping):
+        raise Refused("its body is no mapping")
     faults: set[str] = set()
     fields = msgspec.structs.asdict(body) if isinstance(body, Body) else dict(body)
     try:

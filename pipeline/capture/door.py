@@ -58,11 +58,11 @@ class Door:
             _, outcome = self._redactor.apply_json(b'{"subject":%b,"body":%b}' % (subject, body))
         except PipelineError as error:
             # The policy cannot be applied, a recipient's key is missing for one: kept apart, never passed.
-            return Passed(self._sealed(subject), b"", "quarantined", str(error))
+            return Passed(self._safe(subject), b"", "quarantined", str(error))
         if outcome.status == "clean":
             return Passed(subject, body, "clean")
         if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
-            return Passed(self._sealed(subject), b"", "quarantined", outcome.reason or "its body was dropped")
+            return Passed(self._safe(subject), b"", "quarantined", outcome.reason or "its body was dropped")
         changed = msgspec.json.encode(outcome.record.get("subject"))
         safe = subject if changed == subject else self._sealed(subject)
         return Passed(safe, msgspec.json.encode(outcome.record.get("body")), "changed")
@@ -76,6 +76,14 @@ class Door:
         passed = self.check(b'""', msgspec.json.encode(text))
         kept = msgspec.json.decode(passed.body) if passed.status == "changed" else text
         return kept if isinstance(kept, str) else text
+
+    def _safe(self, subject: bytes) -> bytes:
+        """The subject of an event that is kept apart: as it is where nothing is found in it alone."""
+        try:
+            clean = self._redactor.apply(msgspec.json.decode(subject)).status == "clean"
+        except PipelineError:
+            clean = False
+        return subject if clean else self._sealed(subject)
 
     def _sealed(self, subject: bytes) -> bytes:
         """A subject in place of one that may hold something private: a keyed hash, so events still join."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 
@@ -55,9 +56,10 @@ def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             watch.end(None, error)
             raise
         watch.leave(token)
-        if inspect.iscoroutine(result):  # a plain function that hands out a coroutine
+        kind = type(result)  # a foreign object is asked nothing: it may raise even for its class
+        if issubclass(kind, CoroutineType):  # a plain function that hands out a coroutine
             return _awaited(result, watch)
-        if callable(getattr(result, "add_done_callback", None)):  # a task or future stays the object it is
+        if hasattr(kind, "add_done_callback"):  # a task or future stays the object it is
             result.add_done_callback(functools.partial(_when_done, watch))
             return result
         watch.end(result, None)
