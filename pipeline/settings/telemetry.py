@@ -20,8 +20,8 @@ class Loading(Settings):
     loaded already, is kept and reported but not loaded. ``task_horizon_hours``: how many following hours
     are searched for the later events of a task. The events of an hour's tasks are scanned again for private
     data behind privacy's door: all of them where they are at most ``audited_whole_events``, else those of
-    ``audited_share`` of the tasks, drawn by a hash of their id; a share of 0 scans none. ``low_score``: below it, success is called
-    inconsistent.
+    ``audited_share`` of the tasks, drawn by a hash of their id; a share of 0 scans none.
+    ``low_score``: below it, success is called inconsistent.
     """
 
     lateness_hours: float = Field(48, ge=0, le=24 * 366)
