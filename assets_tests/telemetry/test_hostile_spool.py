@@ -94,7 +94,8 @@ def test_one_segment_under_two_directories_counts_once(tmp_path: Path) -> None:
     for spool in spools:
         emitter.segments = 0
         emitter.write(spool, *events)
-    take_in(archive, spools, [].append)
+    said: list[str] = []
+    take_in(archive, spools, said.append)
     row = processes(archive, HOUR).row(0, named=True)
     assert (row["emitted"], row["loaded"], row["duplicates"], row["gap"]) == (6, 6, 0, 0)
 
