@@ -21,7 +21,7 @@ from pipeline.telemetry.tables import (
     REJECTED_EVENTS,
     TASK_EXECUTIONS,
 )
-from pipeline.warehouse.store import Warehouse
+from pipeline.warehouse.store import Replacement, Warehouse
 
 
 def load_hour(
@@ -29,14 +29,16 @@ def load_hour(
 ) -> pl.DataFrame:
     """Take the spool in, fill every table of the loader at ``hour``; the data points, none rejected."""
     problems = taken(archive, spool).problems
-    warehouse.replace_hour(EVENT_SEGMENTS, hour, summaries.event_segments(archive, hour, problems))
-    for kind, table in projecting.ONE_KIND.items():
-        warehouse.replace_hour(table, hour, projecting.table_rows(archive, kind, hour))
-    warehouse.replace_hour(TASK_EXECUTIONS, hour, projecting.executions(archive, hour))
-    warehouse.replace_hour(RECORDER_REPORTS, hour, projecting.reports(archive, hour))
-    warehouse.replace_hour(EVENT_COUNTS, hour, summaries.event_counts(archive, hour))
-    warehouse.replace_hour(RECORDER_PROCESSES, hour, processes(archive, hour))
-    warehouse.replace_hour(REJECTED_EVENTS, hour, summaries.rejected_events(archive, hour))
+    frames = {
+        EVENT_SEGMENTS: summaries.event_segments(archive, hour, problems),
+        **{table: projecting.table_rows(archive, kind, hour) for kind, table in projecting.ONE_KIND.items()},
+        TASK_EXECUTIONS: projecting.executions(archive, hour),
+        RECORDER_REPORTS: projecting.reports(archive, hour),
+        EVENT_COUNTS: summaries.event_counts(archive, hour),
+        RECORDER_PROCESSES: processes(archive, hour),
+        REJECTED_EVENTS: summaries.rejected_events(archive, hour),
+    }
+    warehouse.replace_hours(hour, [Replacement(table, frame) for table, frame in frames.items()])
     points = loading.data_points(archive, warehouse, hour, settings or Loading())
     written = warehouse.replace_hour(DATA_POINTS, hour, points)
     assert written.rejected.height == 0

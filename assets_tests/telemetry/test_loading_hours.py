@@ -35,7 +35,6 @@ from pipeline.telemetry.tables import (
     TASKS,
 )
 from pipeline.warehouse import assets as warehouse_assets
-from pipeline.warehouse.assets import HOURS
 from pipeline.warehouse.resource import WarehouseResource
 from pipeline.warehouse.store import Warehouse
 
@@ -53,7 +52,7 @@ def load(hour: Hour = HOUR, *, wait: float = 30) -> dg.ExecuteInProcessResult:
     """The loader's assets for one hour, run by Dagster."""
     job = dg.Definitions(
         assets=ASSETS,
-        jobs=[dg.define_asset_job(TELEMETRY_JOB, selection=dg.AssetSelection.all(), partitions_def=HOURS)],
+        jobs=[dg.define_asset_job(TELEMETRY_JOB, selection=dg.AssetSelection.all())],
         resources={"warehouse": WarehouseResource(lock_timeout_seconds=wait)},
         executor=dg.in_process_executor,
     ).resolve_job_def(TELEMETRY_JOB)
