@@ -26,6 +26,7 @@ import pipeline.capture.reports
 import pipeline.capture.signals  # noqa: F401 - each registers its kinds of events
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.kinds import body_type
+from pipeline.capture.spool import LARGEST_LINE
 from pipeline.hours import FIRST_HOUR
 from pipeline.warehouse.tables import UTC_DATETIME
 
@@ -107,10 +108,14 @@ def judge(data: bytes, offset: int, now: datetime) -> pl.DataFrame:
 
 
 def pieces(data: bytes, size: int = PIECE_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of stretches of about ``size`` that end with a line feed."""
+    """Offset and bytes of stretches of about ``size`` that end with a line feed.
+
+    A line longer than any event is cut into stretches without one, so that no line fills the memory.
+    """
     start = 0
     while start < len(data):
-        end = data.find(b"\n", min(start + size, len(data)) - 1) + 1 or len(data)
+        least = min(start + size, len(data))
+        end = data.find(b"\n", least - 1, least + LARGEST_LINE) + 1 or min(least + LARGEST_LINE, len(data))
         yield start, data[start:end]
         start = end
 
