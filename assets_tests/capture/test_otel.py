@@ -24,7 +24,14 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from pipeline.capture.envelope import Envelope
 from pipeline.capture.otel import otlp
@@ -133,12 +140,28 @@ def test_spans_of_the_real_exporter_arrive_whole(tmp_path: Path, compression: Co
 def test_the_span_processor_of_the_same_process_writes_the_same(tmp_path: Path) -> None:
     traced(SpoolSpanProcessor(writer_in(tmp_path)))
     assert_whole(tmp_path)
-    done = by_kind(tmp_path, "execution_completed")[0]
-    assert (done["tokens"], done["model"], done["tool_call_count"]) == (
-        {"input": 120, "output": 30},
-        "m-1",
-        2,
-    )
+    sent = [span for span in by_kind(tmp_path, "span_ended") if span["operation"] == "model"]
+    assert [(span["tokens"], span["model"]) for span in sent] == [({"input": 120, "output": 30}, "m-1")]
+
+
+@pytest.mark.parametrize("within", ["process", "intake"])
+def test_an_agent_that_another_process_called_is_a_task(tmp_path: Path, within: str) -> None:
+    caller = NonRecordingSpan(SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1)))
+    attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "served"}
+    with intake(tmp_path) as address:
+        provider = TracerProvider()
+        provider.add_span_processor(
+            SpoolSpanProcessor(writer_in(tmp_path))
+            if within == "process"
+            else SimpleSpanProcessor(OTLPSpanExporter(address))
+        )
+        with provider.get_tracer("test").start_as_current_span(
+            "serve", context=set_span_in_context(caller), attributes=attributes
+        ):
+            pass
+        provider.shutdown()
+    assert [event.subject for event in spooled(tmp_path) if event.kind == "task_received"] == [f"{7:032x}"]
+    assert [each["selected_agent"] for each in by_kind(tmp_path, "routing_decided")] == ["served"]
 
 
 COMPLETION = {

@@ -20,7 +20,6 @@ from pipeline.telemetry.tables import (
     DEEP_ANALYSES,
     RECORDER_REPORTS,
     ROUTING_DECISIONS,
-    TASK_EXECUTIONS,
     TASKS,
     TOOL_CALLS,
 )
@@ -212,6 +211,21 @@ PROJECTIONS: dict[str, Projection] = {
             ),
         },
     ),
+    "span_ended": Projection(
+        {
+            **dict.fromkeys(("trace_id", "span_id", "parent_span_id", "operation", "model"), _TEXT),
+            "tokens": dict.fromkeys(_TOKEN_PARTS[:4], _COUNT),
+            "cost_usd": _NUMBER,
+        },
+        {
+            **_same("trace_id", "span_id", "parent_span_id", "model", "cost_usd"),
+            "operation": "coalesce(b.operation, 'other')",
+            **{
+                f"tokens_{part}": f"CASE WHEN b.tokens IS NOT NULL THEN coalesce(b.tokens.{part}, 0) END"
+                for part in _TOKEN_PARTS[:4]
+            },
+        },
+    ),
 }
 """Projections by kind of event."""
 
@@ -252,16 +266,16 @@ def projected(
 
 def table_rows(archive: Archive, kind: str, hour: Hour) -> pl.DataFrame:
     """The rows of the table of ``kind`` (``ONE_KIND``) at ``hour``."""
-    return _shaped(ONE_KIND[kind], projected(archive, kind, hour), hour)
+    return shaped(ONE_KIND[kind], projected(archive, kind, hour), hour)
 
 
-def executions(archive: Archive, hour: Hour) -> pl.DataFrame:
-    """``telemetry.task_executions``: starts and ends of ``hour`` joined by task and execution."""
+def executions(archive: Archive, hour: Hour) -> pl.DataFrame | None:
+    """Starts and ends of ``hour`` joined by task and execution; None where the hour has no file."""
     started = projected(archive, "execution_started", hour)
     completed = projected(archive, "execution_completed", hour)
     if started is None or completed is None:
-        return TASK_EXECUTIONS.empty()
-    return _shaped(TASK_EXECUTIONS, join_executions(started, completed).sort(ORDER), hour)
+        return None
+    return join_executions(started, completed).sort(ORDER)
 
 
 def join_executions(started: pl.DataFrame, completed: pl.DataFrame) -> pl.DataFrame:
@@ -286,10 +300,11 @@ def join_executions(started: pl.DataFrame, completed: pl.DataFrame) -> pl.DataFr
 def reports(archive: Archive, hour: Hour) -> pl.DataFrame:
     """``telemetry.recorder_reports`` of ``hour``."""
     events = archive.read_events(hour, REPORT_KINDS)
-    return _shaped(RECORDER_REPORTS, events.rename({"subject": "task_id", "body": "report"}), hour)
+    return shaped(RECORDER_REPORTS, events.rename({"subject": "task_id", "body": "report"}), hour)
 
 
-def _shaped(table: Table, frame: pl.DataFrame | None, hour: Hour) -> pl.DataFrame:
+def shaped(table: Table, frame: pl.DataFrame | None, hour: Hour) -> pl.DataFrame:
+    """The columns of ``table`` at ``hour`` from ``frame``; empty where there is none."""
     if frame is None:
         return table.empty()
     return frame.with_columns(hour=pl.lit(hour.start, dtype=UTC_DATETIME)).select(

@@ -36,8 +36,7 @@ class SpoolSpanProcessor(SpanProcessor):
         """Take the span; write where it is a local root, or where much waits."""
         with self._lock:
             self._waiting.append(plain_span(span))
-            is_root = span.parent is None or span.parent.is_remote
-            due = is_root or len(self._waiting) >= self._max_waiting
+            due = self._waiting[-1].is_local_root or len(self._waiting) >= self._max_waiting
         if due:
             self._write()
 
@@ -82,6 +81,7 @@ def plain_span(span: ReadableSpan) -> Span:
         ),
         resource=_plain(span.resource.attributes),
         scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+        remote_parent=span.parent is not None and span.parent.is_remote,
     )
 
 
