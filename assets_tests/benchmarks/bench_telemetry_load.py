@@ -122,7 +122,7 @@ def load(folder: Path) -> dict[str, float]:
     seconds["archive"] = time.perf_counter() - started
     for kind, table in projecting.ONE_KIND.items():
         warehouse.replace_hour(table, HOUR, projecting.table_rows(archive, kind, HOUR))
-    warehouse.replace_hour(TASK_EXECUTIONS, HOUR, projecting.executions(archive, HOUR))
+    warehouse.replace_hour(TASK_EXECUTIONS, HOUR, loading.task_executions(archive, HOUR, 6))
     seconds["tables"] = time.perf_counter() - started - sum(seconds.values())
     warehouse.replace_hour(EVENT_SEGMENTS, HOUR, summaries.event_segments(archive, HOUR, {}))
     warehouse.replace_hour(EVENT_COUNTS, HOUR, summaries.event_counts(archive, HOUR))

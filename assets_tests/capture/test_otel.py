@@ -333,19 +333,6 @@ def test_too_many_spans_are_told_to_wait(tmp_path: Path) -> None:
     assert int(answers[1].headers["Retry-After"]) >= 1
 
 
-def test_a_full_disk_is_said_and_nothing_is_acknowledged(tmp_path: Path) -> None:
-    server_folder = tmp_path / "spool"
-    with intake(server_folder) as address:
-        blocked = server_folder / "2026-02-02-02"
-        blocked.write_text("in the way of the hour's folder")
-        assert httpx.post(address, json=request_of(1)).status_code == 503
-        blocked.unlink()
-        assert httpx.post(address, json=request_of(1)).status_code == 200
-    assert len(by_kind(server_folder, "span_ended")) == 1
-    numbers = sorted(event.sequence for event in spooled(server_folder))
-    assert numbers == list(range(1, len(numbers) + 1))
-
-
 def test_a_span_without_ids_is_named_in_the_answer_and_the_rest_is_kept(tmp_path: Path) -> None:
     document = request_of(2)
     document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = ""
