@@ -20,6 +20,7 @@ from pipeline.cli.telemetry import telemetry as telemetry_command
 from pipeline.hours import Hour
 from pipeline.privacy.tables import FINDINGS
 from pipeline.schedules import alert_deliveries
+from pipeline.settings.alerts import load_alerts
 from pipeline.telemetry.aggregate_tables import (
     AGENT_STATS,
     ALERTS,
@@ -31,6 +32,7 @@ from pipeline.telemetry.aggregate_tables import (
 )
 from pipeline.telemetry.halting import standing_halts
 from pipeline.telemetry.hour_assets import ASSETS
+from pipeline.telemetry.policies import read_log
 from pipeline.telemetry.retaining import read_warm, warm_file
 from pipeline.telemetry.tables import DATA_POINTS, EVENT_SEGMENTS
 from pipeline.warehouse.resource import WarehouseResource
@@ -93,7 +95,7 @@ COUNT = {
 }
 
 
-def run(*keys: str, apply: bool = False) -> dg.ExecuteInProcessResult:
+def run(*keys: str, apply: bool = False, remove_raw: bool = False) -> dg.ExecuteInProcessResult:
     tags = (
         {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         if len(keys) > 1
@@ -106,7 +108,7 @@ def run(*keys: str, apply: bool = False) -> dg.ExecuteInProcessResult:
         resources={"warehouse": WarehouseResource()},
         run_config={
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            "ops": {"telemetry_retention_steps": {"config": {"apply": apply}}},
+            "ops": {"telemetry_retention_steps": {"config": {"apply": apply, "remove_raw": remove_raw}}},
         },
         raise_on_error=False,
     )
@@ -197,6 +199,10 @@ def test_an_hour_from_loaded_to_alerted(data_directory: Path) -> None:
     assert names == {"privacy-violation", "events-missing", "events-not-written", "low-task-coverage"}
     checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert checks["nothing_fired"] is False
+    assert checks["privacy_violation"] is False
+    assert checks["events_missing"] is False
+    assert checks["low_collection_rate"] is True
+    assert {alert.name.replace("-", "_") for alert in load_alerts().alerts} < set(checks)
     assert checks["targets_are_met"] is False
     assert len(standing_halts()) == 1
 
@@ -266,9 +272,22 @@ def test_retention_shows_first_and_moves_when_told(data_directory: Path) -> None
     assert kept is not None
     assert kept.equals(before)
 
+    log = {"reward": "quality", "synthetic": False}
+    assert read_log(warehouse, data_directory, old, HOUR, **log).height == 10
+    assert read_log(warehouse, data_directory, HOUR, HOUR, **log).height == 5
+    load(warehouse, [point(n, old) for n in range(3)], old)  # loaded again: the table counts, not the file
+    assert read_log(warehouse, data_directory, old, HOUR, **log).height == 8
+
     later = Hour(HOUR.start + timedelta(days=180))
     load(warehouse, [], later)
+    raw = data_directory / "raw" / "events" / f"{old.start:%Y-%m-%d-%H}"
+    raw.mkdir(parents=True)
     assert run(later.key, apply=True).success
+    shown = warehouse.read_hour(RETENTION_STEPS, later).filter(step="remove_raw")
+    assert shown.select("file", "applied").rows() == [(str(raw.relative_to(data_directory)), False)]
+    assert raw.is_dir()
+    assert run(later.key, apply=True, remove_raw=True).success
+    assert not raw.exists()
     assert not (data_directory / warm_file(DATA_POINTS, old)).exists()
     assert warehouse.newest_hour(AGENT_STATS) is not None
 

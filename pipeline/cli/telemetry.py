@@ -13,6 +13,7 @@ from pipeline.cli.parameters import HOUR
 from pipeline.cli.printing import format_options, plain, print_frame
 from pipeline.errors import InputError
 from pipeline.hours import Hour
+from pipeline.settings.places import data_directory
 from pipeline.telemetry.aggregate_tables import (
     AGENT_STATS,
     AGENT_TRENDS,
@@ -107,8 +108,7 @@ def evaluate_policy(  # noqa: PLR0917 - click hands over each option
     if last is None:
         raise InputError("Judging a policy: nothing was logged yet; load an hour of telemetry first.")
     start = Hour.of(last.end - timedelta(days=days))
-    with warehouse.reading() as connection:
-        log = read_log(connection, start, last, reward=reward, synthetic=synthetic)
+    log = read_log(warehouse, data_directory(), start, last, reward=reward, synthetic=synthetic)
     arms = read_arms(warehouse, start, synthetic=synthetic)
     print_frame(judge(chosen, log, arms), form, title=f"{policy.name}: {reward}, {start} to {last}")
 
