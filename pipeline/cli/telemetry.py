@@ -42,6 +42,19 @@ AGENT_COLUMNS = [
 ]
 
 
+SHORT = {
+    "success_rate": "success",
+    "success_lower": "at least",
+    "success_upper": "at most",
+    "latency_p50": "p50 ms",
+    "latency_p95": "p95 ms",
+    "latency_p99": "p99 ms",
+    "cost_usd": "cost USD",
+    "tool_success_rate": "tools",
+}
+"""Headings of a terminal's width; JSON keeps the names of the columns."""
+
+
 @click.group()
 def telemetry() -> None:
     """What agents did: an hour's report, policies judged offline."""
@@ -73,7 +86,7 @@ def report(hour: Hour | None, synthetic: bool, as_json: bool) -> None:
     click.echo(f"{hour}, {'synthetic' if synthetic else 'real'} rows")
     for name, frame in parts.items():
         if frame.height:
-            print_frame(frame, None, title=name)
+            print_frame(frame.rename(SHORT, strict=False), None, title=name)
         else:
             click.echo(f"{name}: none")
 
