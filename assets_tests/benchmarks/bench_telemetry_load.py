@@ -25,12 +25,14 @@ from assets_tests.telemetry.events import HOUR, Emitter, archive_in, taken
 from pipeline.capture.spool import checked, line_of
 from pipeline.settings.telemetry import Loading
 from pipeline.telemetry import loading, projecting, summaries
+from pipeline.telemetry.archiving import archived_hours
 from pipeline.telemetry.conservation import processes
 from pipeline.telemetry.tables import (
     DATA_POINTS,
     EVENT_COUNTS,
     EVENT_SEGMENTS,
     RECORDER_PROCESSES,
+    RECORDER_REPORTS,
     REJECTED_EVENTS,
     TASK_EXECUTIONS,
 )
@@ -114,23 +116,28 @@ def _filled(line: bytes, kind: str, size: int, draw: random.Random) -> bytes:
 
 
 def load(folder: Path) -> dict[str, float]:
-    """Seconds of each step of loading the hour."""
+    """Seconds of each step of loading every hour of the spool."""
     archive, warehouse = archive_in(folder), Warehouse(folder / "warehouse.duckdb")
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     taken(archive, folder / "spool")
     seconds["archive"] = time.perf_counter() - started
-    for kind, table in projecting.ONE_KIND.items():
-        warehouse.replace_hour(table, HOUR, projecting.table_rows(archive, kind, HOUR))
-    warehouse.replace_hour(TASK_EXECUTIONS, HOUR, loading.task_executions(archive, HOUR, 6))
+    hours = archived_hours(archive.directory)
+    for hour in hours:
+        for kind, table in projecting.ONE_KIND.items():
+            warehouse.replace_hour(table, hour, projecting.table_rows(archive, kind, hour))
+        warehouse.replace_hour(TASK_EXECUTIONS, hour, loading.task_executions(archive, hour, 6))
+        warehouse.replace_hour(RECORDER_REPORTS, hour, projecting.reports(archive, hour))
     seconds["tables"] = time.perf_counter() - started - sum(seconds.values())
-    warehouse.replace_hour(EVENT_SEGMENTS, HOUR, summaries.event_segments(archive, HOUR, {}))
-    warehouse.replace_hour(EVENT_COUNTS, HOUR, summaries.event_counts(archive, HOUR))
-    warehouse.replace_hour(REJECTED_EVENTS, HOUR, summaries.rejected_events(archive, HOUR))
-    warehouse.replace_hour(RECORDER_PROCESSES, HOUR, processes(archive, HOUR))
+    for hour in hours:
+        warehouse.replace_hour(EVENT_SEGMENTS, hour, summaries.event_segments(archive, hour, {}))
+        warehouse.replace_hour(EVENT_COUNTS, hour, summaries.event_counts(archive, hour))
+        warehouse.replace_hour(REJECTED_EVENTS, hour, summaries.rejected_events(archive, hour))
+        warehouse.replace_hour(RECORDER_PROCESSES, hour, processes(archive, hour))
     seconds["law"] = time.perf_counter() - started - sum(seconds.values())
-    points = loading.data_points(archive, warehouse, HOUR, Loading())
-    warehouse.replace_hour(DATA_POINTS, HOUR, points)
+    for hour in hours:
+        points = loading.data_points(archive, warehouse, hour, Loading())
+        warehouse.replace_hour(DATA_POINTS, hour, points)
     seconds["points"] = time.perf_counter() - started - sum(seconds.values())
     return seconds
 
@@ -199,12 +206,32 @@ def measure_size(tasks: int, evaluation_bytes: int) -> None:
         make_segments(folder / "spool", tasks, evaluation_bytes)
         raw = sum(place.stat().st_size for place in (folder / "spool").glob("*/*.events"))
         _apart("load", folder)
-        kept = sum(place.stat().st_size for place in (folder / "archive").rglob("*.parquet"))
-        tables = (folder / "warehouse.duckdb").stat().st_size
-        print(
-            f"{tasks:,} tasks, evaluations of {evaluation_bytes:,} bytes: {raw / 1e6:.0f} MB of lines kept in "
-            f"{(kept + tables) / 1e6:.1f} MB (archive {kept / 1e6:.1f}, tables {tables / 1e6:.1f}; goal <= 100)"
+        _print_size(folder, f"{tasks:,} tasks, evaluations of {evaluation_bytes:,} bytes", raw)
+
+
+def measure_simulated(tasks: int) -> None:
+    """Print the size of all kept copies of tasks that the simulator drove through the real recorder."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "pipeline", "capture", "simulate", "--seed", "1"]
+        subprocess.run(
+            [*command, "--tasks", str(tasks), "--directory", str(folder / "spool")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PIPELINE_DATA_DIR": name},
         )
+        raw = sum(place.stat().st_size for place in (folder / "spool").glob("*/*.events"))
+        seconds, _ = _apart("load", folder)
+        _print_size(folder, f"{tasks:,} tasks of the simulator, loaded in {sum(seconds.values()):.1f} s", raw)
+
+
+def _print_size(folder: Path, what: str, raw: int) -> None:
+    kept = sum(place.stat().st_size for place in (folder / "archive").rglob("*.parquet"))
+    tables = (folder / "warehouse.duckdb").stat().st_size
+    print(
+        f"{what}: {raw / 1e6:.0f} MB of lines kept in {(kept + tables) / 1e6:.1f} MB "
+        f"(archive {kept / 1e6:.1f}, tables {tables / 1e6:.1f}; goal <= 100)"
+    )
 
 
 def measure_kills(kills: int) -> None:
@@ -251,6 +278,7 @@ def main() -> None:
     measure_load(options.tasks)
     for size in (1000, 16_000):
         measure_size(10_000, size)
+    measure_simulated(10_000)
     measure_kills(options.kills)
 
 

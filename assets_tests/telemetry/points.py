@@ -24,7 +24,8 @@ def point(number: int, hour: Hour = HOUR, **values: Any) -> dict[str, Any]:
         "complexity": "standard", "selected_agent": "coder", "strategy": "bandit", "propensity": 0.5,
         "success": True, "attempts": 1, "latency_ms": 1000.0 + number % 7, "tokens_total": 500 + number % 11,
         "cost_usd": 0.01, "tool_calls": 2, "tool_successes": 1, "evaluated": True, "overall_score": 0.8,
-        "deep_analyses": 0, "received_at": at, "routed_at": at, "started_at": at, "completed_at": at,
+        "deep_analyses": 0, "quarantined_events": 0, "received_at": at, "routed_at": at,
+        "started_at": at, "completed_at": at,
         "evaluated_at": at, "last_event_at": at, "event_count": 6, "late": False, "is_complete": True,
         "is_valid": True, "validation_errors": [], "validation_warnings": [],
     } | values  # fmt: skip

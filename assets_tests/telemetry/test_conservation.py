@@ -21,6 +21,9 @@ from pipeline.warehouse.checking import check_rows
 AT = HOUR.start + timedelta(minutes=5)
 
 
+BROKEN = b"00000000 what stood here cannot be read\n"
+
+
 def lines_of(emitter: Emitter, count: int) -> list[bytes]:
     return [line_of(emitter.event("task_received", f"t{n}", AT, {"task_type": "x"})) for n in range(count)]
 
@@ -31,7 +34,9 @@ def law(archive: Archive, hour: Hour = HOUR) -> dict[str, Any]:
     assert check_rows(RECORDER_PROCESSES, rows).rejected.height == 0
     row = rows.row(0, named=True)
     assert row["emitted"] == sum(row[name] for name in ("loaded", "duplicates", "rejected", "waiting", "gap"))
-    return {name: row[name] for name in ("emitted", "loaded", "duplicates", "rejected", "gap", "gap_ranges")}
+    return {
+        name: row[name] for name in ("emitted", "loaded", "duplicates", "rejected", "gap", "gap_ranges")
+    } | {"broken": (row["broken_ranges"], row["broken_some"])}
 
 
 def whole(lines: list[bytes]) -> list[list[bytes]]:
@@ -41,15 +46,26 @@ def whole(lines: list[bytes]) -> list[list[bytes]]:
 @pytest.mark.parametrize(
     ("segments", "expected"),
     [
-        (whole, (10, 10, 0, 0, 0, None)),
-        (lambda lines: [lines, lines], (20, 10, 10, 0, 0, None)),
-        (lambda lines: [lines, lines[:3]], (13, 10, 3, 0, 0, None)),
-        (lambda lines: [lines[:3], lines[5:]], (10, 8, 0, 0, 2, "4-5")),
-        (lambda lines: [lines[2:9]], (9, 7, 0, 0, 2, "1-2")),
-        (lambda lines: [lines[:4], [b"x" + lines[4][1:]], lines[5:]], (10, 9, 0, 1, 0, "5")),
-        (lambda lines: [lines[:4], [b"x" + lines[4][1:]], lines[7:]], (10, 7, 0, 1, 2, "5-7")),
-        (lambda lines: [lines, [lines[-1][:30]]], (10, 10, 0, 0, 0, None)),
-        (lambda lines: [lines[1:2], lines[3:4], lines[5:6]], (6, 3, 0, 0, 3, "1, 3, 5")),
+        (whole, (10, 10, 0, 0, 0, None, (None, 0))),
+        (lambda lines: [lines, lines], (20, 10, 10, 0, 0, None, (None, 0))),
+        (lambda lines: [lines, lines[:3]], (13, 10, 3, 0, 0, None, (None, 0))),
+        (lambda lines: [lines[:3], lines[5:]], (10, 8, 0, 0, 2, "4-5", (None, 0))),
+        (lambda lines: [lines[2:9]], (9, 7, 0, 0, 2, "1-2", (None, 0))),
+        (lambda lines: [[*lines[:4], BROKEN, *lines[5:]]], (10, 9, 0, 1, 0, None, ("5", 0))),
+        (lambda lines: [lines[:4], [BROKEN], lines[5:]], (10, 9, 0, 1, 0, None, ("5", 0))),
+        (lambda lines: [[*lines[:4], BROKEN, BROKEN, *lines[5:]]], (10, 9, 0, 1, 0, None, ("5", 0))),
+        (lambda lines: [[BROKEN, *lines[1:]]], (10, 9, 0, 1, 0, "1", (None, 1))),
+        (
+            lambda lines: [[*lines[:2], BROKEN, *lines[3:5], *lines[6:]]],
+            (10, 8, 0, 1, 1, "6", ("3", 0)),
+        ),
+        (
+            lambda lines: [[*lines[:2], BROKEN, *lines[4:7], BROKEN, *lines[8:]]],
+            (10, 7, 0, 2, 1, "3-4", ("8", 1)),
+        ),
+        (lambda lines: [lines[:4], [BROKEN], lines[7:]], (10, 7, 0, 1, 2, "5-7", (None, 1))),
+        (lambda lines: [lines, [lines[-1][:30]]], (10, 10, 0, 0, 0, None, (None, 0))),
+        (lambda lines: [lines[1:2], lines[3:4], lines[5:6]], (6, 3, 0, 0, 3, "1, 3, 5", (None, 0))),
     ],
 )
 def test_every_number_is_accounted_for(
@@ -67,7 +83,7 @@ def test_an_event_that_is_no_valid_one_is_rejected_and_no_gap(tmp_path: Path) ->
     bad = emitter.event("evaluation_finished", "t", AT, {"overall_score": 2})
     emitter.write(spool, emitter.event("tool_called", "t", AT, {"tool": "x"}), bad)
     taken(archive, spool)
-    assert tuple(law(archive).values()) == (2, 1, 0, 1, 0, None)
+    assert tuple(law(archive).values()) == (2, 1, 0, 1, 0, None, (None, 0))
 
 
 def test_what_came_too_late_waits(tmp_path: Path) -> None:
@@ -89,8 +105,8 @@ def test_numbers_go_on_over_the_ends_of_hours(tmp_path: Path) -> None:
     later = [emitter.event("tool_called", "t", NEXT.start, {"tool": "x"}) for _ in range(3)]
     emitter.write(spool, *later)
     taken(archive, spool)
-    assert tuple(law(archive).values()) == (5, 5, 0, 0, 0, None)
-    assert tuple(law(archive, NEXT).values()) == (5, 3, 0, 0, 2, "6-7")
+    assert tuple(law(archive).values()) == (5, 5, 0, 0, 0, None, (None, 0))
+    assert tuple(law(archive, NEXT).values()) == (5, 3, 0, 0, 2, "6-7", (None, 0))
 
 
 def test_a_clock_that_was_set_back_is_no_loss(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ PROCESS = {
     "gap": 2,
     "gap_ranges": "5-6",
     "clashes": 0,
+    "broken_some": 0,
     "broken_lines": 0,
     "unexplained_gap": 2,
     "started_at": HOUR.start,

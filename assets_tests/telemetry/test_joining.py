@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from assets_tests.telemetry.events import HOUR, NEXT, Emitter, archive_in, hour_of, taken
@@ -14,7 +15,7 @@ from pipeline.capture.envelope import Envelope
 from pipeline.hours import Hour
 from pipeline.settings.telemetry import Loading
 from pipeline.telemetry.archive import Archive
-from pipeline.telemetry.loading import data_points, task_executions
+from pipeline.telemetry.loading import audited_tasks, data_points, task_executions
 from pipeline.telemetry.projecting import ONE_KIND, table_rows
 from pipeline.telemetry.tables import DATA_POINTS, TASK_EXECUTIONS
 from pipeline.warehouse.store import Warehouse
@@ -68,6 +69,7 @@ def test_a_task_is_joined_and_its_labels_are_normalised(tmp_path: Path) -> None:
         "rubric_task": 0.5,
         "evaluated": True,
         "event_count": 6,
+        "quarantined_events": 0,
         "received_at": AT,
         "evaluated_at": AT + timedelta(seconds=5),
         "late": False,
@@ -132,6 +134,35 @@ def test_private_data_behind_the_door_makes_a_point_invalid(tmp_path: Path) -> N
     leak = emitter.event("tool_called", "t", AT, {"tool": "mail", "result": "to jane.roe@example-mail.net"})
     (point,) = points_of(tmp_path, [*events, leak], emitter)
     assert point["validation_errors"] == ["private_data"]
+
+
+@pytest.mark.parametrize(("tasks", "scanned"), [(8, 8), (9, 1)])
+def test_a_small_hour_is_scanned_whole_and_of_a_large_one_a_share(tasks: int, scanned: int) -> None:
+    settings = Loading(audited_whole_events=48, audited_share=0.2)
+    frame = pl.DataFrame({"subject": [f"t{n}" for n in range(tasks)], "event_count": [6] * tasks})
+    assert audited_tasks(frame, settings).height == scanned
+    assert audited_tasks(frame, Loading(audited_share=0)).height == 0
+
+
+@pytest.mark.parametrize("at", [AT, NEXT.start], ids=["in its hour", "an hour later"])
+def test_a_task_with_an_event_that_the_door_kept_back_says_so(tmp_path: Path, at: datetime) -> None:
+    emitter = Emitter()
+    events = emitter.task("t", AT)[:5]
+    body = {"event_kind": "evaluation_finished", "reason": "its body was dropped", "size_bytes": 9}
+    events.append(emitter.event("event_quarantined", "t", at, body))
+    (point,) = points_of(tmp_path, events, emitter)
+    assert (point["event_count"], point["quarantined_events"]) == (6, 1)
+    assert point["validation_warnings"] == ["not_evaluated", "privacy"]
+    assert point["is_valid"]
+
+
+def test_a_task_of_which_nothing_could_be_kept_is_there_all_the_same(tmp_path: Path) -> None:
+    emitter = Emitter()
+    body = {"event_kind": "task_received", "reason": "its body was dropped"}
+    (point,) = points_of(tmp_path, [emitter.event("event_quarantined", "t", AT, body)], emitter)
+    assert (point["task_id"], point["event_count"], point["quarantined_events"]) == ("t", 1, 1)
+    assert point["validation_errors"] == ["missing_task", "missing_routing", "missing_execution"]
+    assert "privacy" in point["validation_warnings"]
 
 
 def test_a_retry_is_counted_and_the_last_outcome_holds(tmp_path: Path) -> None:

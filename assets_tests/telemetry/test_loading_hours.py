@@ -17,11 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from assets_tests.telemetry.events import HOUR, NEXT, Emitter, age, taken
+from assets_tests.telemetry.loaded import load_hour
 from pipeline.cli.capture_redrive import redrive
 from pipeline.definitions import defs
 from pipeline.hours import Hour
-from pipeline.schedules import TELEMETRY_JOB, hourly_telemetry, late_events, telemetry_job
+from pipeline.schedules import TELEMETRY_JOB, hourly_telemetry, late_events
 from pipeline.telemetry.archive import default_archive, read_events
+from pipeline.telemetry.assets import ASSETS
 from pipeline.telemetry.places import LOADED_MARK, hour_folder
 from pipeline.telemetry.staleness import stale_hours
 from pipeline.telemetry.tables import (
@@ -33,6 +35,7 @@ from pipeline.telemetry.tables import (
     TASKS,
 )
 from pipeline.warehouse import assets as warehouse_assets
+from pipeline.warehouse.assets import HOURS
 from pipeline.warehouse.resource import WarehouseResource
 from pipeline.warehouse.store import Warehouse
 
@@ -47,15 +50,20 @@ def spool(data_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(hour: Hour = HOUR, *, wait: float = 30) -> dg.ExecuteInProcessResult:
-    """The telemetry job for one hour."""
+    """The loader's assets for one hour, run by Dagster."""
     job = dg.Definitions(
-        assets=defs.assets,
-        jobs=[telemetry_job],
+        assets=ASSETS,
+        jobs=[dg.define_asset_job(TELEMETRY_JOB, selection=dg.AssetSelection.all(), partitions_def=HOURS)],
         resources={"warehouse": WarehouseResource(lock_timeout_seconds=wait)},
         executor=dg.in_process_executor,
     ).resolve_job_def(TELEMETRY_JOB)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return job.execute_in_process(partition_key=hour.key, run_config=quiet, raise_on_error=False)
+
+
+def plainly(data_directory: Path, hour: Hour = HOUR) -> None:
+    """The same without Dagster."""
+    load_hour(default_archive(), stored(data_directory), data_directory / "spool", hour)
 
 
 def stored(data_directory: Path) -> Warehouse:
@@ -82,7 +90,7 @@ def findings(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvalua
 
 
 def test_an_hour_without_a_spool_is_written_as_empty(data_directory: Path, spool: Path) -> None:
-    assert load().success
+    plainly(data_directory)
     for table in LOADED_TABLES:
         assert stored(data_directory).read_hour(table, HOUR).height == 0
 
@@ -102,10 +110,12 @@ def test_segments_of_both_directories_become_tables_and_a_replay_gives_the_same_
     before = table_hash(data_directory)
     for path, data in copies.items():
         path.write_bytes(data)
-    assert load().success
+    plainly(data_directory)
+    taken(default_archive(), data_directory / "second")
+    plainly(data_directory)
     assert table_hash(data_directory) == before
     (data_directory / "warehouse.duckdb").unlink()
-    assert load().success
+    plainly(data_directory)
     assert table_hash(data_directory) == before
     plots = {
         name for event in result.get_asset_materialization_events() for name in event.materialization.metadata
@@ -151,7 +161,7 @@ def test_a_busy_warehouse_is_tried_again_and_then_the_events_wait(
     assert f"process {holder.pid}" in said[0]
     assert "Tried 4 times; what was to be written waits" in said[0]
     assert read_events(HOUR, ["task_received"]).height == 5  # archived: nothing is lost
-    assert load().success
+    plainly(data_directory)
     assert stored(data_directory).read_hour(DATA_POINTS, HOUR).height == 5
 
 
@@ -161,15 +171,19 @@ HOLDER = (
 
 LOADER = """
 import sys
-from assets_tests.telemetry.test_loading_hours import load
+from assets_tests.telemetry.loaded import load_hour
+from pipeline.settings.places import data_directory
+from pipeline.telemetry.archive import default_archive
+from pipeline.warehouse.store import Warehouse
+place = data_directory()
 print("ready", flush=True)
-load()
+load_hour(default_archive(), Warehouse(place / "warehouse.duckdb"), place / "spool")
 """
 
 
 def test_a_loader_killed_anywhere_loses_and_doubles_nothing(data_directory: Path, spool: Path) -> None:
     many(Emitter(), spool, 300)
-    for pause in (0.05, 0.4, 0.9):
+    for pause in (0.02, 0.2, 0.5):
         process = subprocess.Popen([sys.executable, "-c", LOADER], stdout=subprocess.PIPE, env={**os.environ})
         assert process.stdout is not None
         process.stdout.readline()
@@ -177,7 +191,7 @@ def test_a_loader_killed_anywhere_loses_and_doubles_nothing(data_directory: Path
         process.kill()
         process.wait()
         process.stdout.close()
-    assert load().success
+    plainly(data_directory)
     row = stored(data_directory).read_hour(RECORDER_PROCESSES, HOUR).row(0, named=True)
     assert (row["emitted"], row["loaded"], row["gap"]) == (1800, 1800, 0)
     points = stored(data_directory).read_hour(DATA_POINTS, HOUR)
@@ -196,7 +210,7 @@ def test_late_events_rebuild_their_hour_and_say_that_they_were_late(
 ) -> None:
     many(Emitter(), spool, 2)
     assert len(stale(data_directory)) == 1
-    assert load().success
+    plainly(data_directory)
     assert stale(data_directory) == []
     late = Emitter("late")
     segment = late.write(spool, *late.task("late", AT))
@@ -204,7 +218,7 @@ def test_late_events_rebuild_their_hour_and_say_that_they_were_late(
     age(segment, HOUR.end + timedelta(hours=1))
     taken(default_archive(), spool)
     assert stale(data_directory) == ["2026-11-20-10:00: 1 archived segment(s) were not loaded yet"]
-    assert load().success
+    plainly(data_directory)
     assert stale(data_directory) == []
     points = stored(data_directory).read_hour(DATA_POINTS, HOUR)
     assert dict(points.select("task_id", "late").rows()) == {"t0": False, "t1": False, "late": True}
@@ -214,12 +228,12 @@ def test_later_events_of_a_task_make_its_hour_stale(data_directory: Path, spool:
     emitter = Emitter()
     events = emitter.task("t", AT)
     emitter.write(spool, *events[:5])
-    assert load().success
+    plainly(data_directory)
     emitter.sequence = 5  # the sixth event comes in the next hour
     emitter.write(spool, emitter.event("evaluation_finished", "t", NEXT.start, {"overall_score": 0.9}))
-    assert load(NEXT).success
+    plainly(data_directory, NEXT)
     assert any(line == f"{HOUR}: events of its tasks came in hour {NEXT}" for line in stale(data_directory))
-    assert load().success
+    plainly(data_directory)
     assert stored(data_directory).read_hour(DATA_POINTS, HOUR)["overall_score"].to_list() == [0.9]
 
 
@@ -259,7 +273,7 @@ def test_a_redrive_loads_what_is_valid_now(
     good, odd = emitter.event("tool_called", "t", AT, {"tool": "x"}), emitter.event("task_moved", "t", AT, {})
     early = emitter.event("task_received", "t", NEXT.start + timedelta(minutes=30), {"task_type": "x"})
     emitter.write(spool, good, odd, early)
-    assert load().success
+    plainly(data_directory)
     rejected = stored(data_directory).read_hour(REJECTED_EVENTS, HOUR)
     assert sorted(rejected["reason"]) == ["bad_time", "unknown_kind"]
     assert json.loads(redriven("--json"))["valid"] == 0
@@ -270,25 +284,25 @@ def test_a_redrive_loads_what_is_valid_now(
     done = json.loads(redriven("--yes", "--json"))
     assert (done["valid"], done["hours"]) == (1, [NEXT.key])
     assert json.loads(redriven("--json"))["rejected"] == 1
-    assert load().success
+    plainly(data_directory)
     assert stored(data_directory).read_hour(REJECTED_EVENTS, HOUR)["reason"].to_list() == ["unknown_kind"]
     assert stored(data_directory).read_hour(TASKS, HOUR).height == 0
-    assert load(NEXT).success
+    plainly(data_directory, NEXT)
     assert stored(data_directory).read_hour(TASKS, NEXT)["event_id"].to_list() == [early.id]
 
 
 def test_a_redrive_of_late_events_loads_them(data_directory: Path, spool: Path) -> None:
     emitter = Emitter()
     emitter.write(spool, *emitter.task("t", AT))
-    assert load().success
+    plainly(data_directory)
     assert (hour_folder(default_archive().directory, HOUR) / LOADED_MARK).exists()
     late = emitter.write(spool, *emitter.task("u", AT))
     age(late, HOUR.end + timedelta(days=9))
-    assert load().success
+    plainly(data_directory)
     assert stored(data_directory).read_hour(DATA_POINTS, HOUR)["task_id"].to_list() == ["t"]
     assert "6 of 6 rejected line(s) could be loaded; add --yes" in redriven("--reason", "late")
     assert "--partition 2026-11-20-10:00" in redriven("--reason", "late", "--yes")
-    assert load().success
+    plainly(data_directory)
     points = stored(data_directory).read_hour(DATA_POINTS, HOUR)
     assert points["task_id"].to_list() == ["t", "u"]
     row = stored(data_directory).read_hour(RECORDER_PROCESSES, HOUR).row(0, named=True)

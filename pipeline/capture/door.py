@@ -50,7 +50,10 @@ class Door:
         if outcome.status == "clean":
             return Passed(subject, body, "clean")
         if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
-            return Passed(self._sealed(subject), b"", "quarantined", outcome.reason or "its body was dropped")
+            # The task is named all the same where its name alone is clean, so that its data point can say so.
+            _, alone = self._redactor.apply_json(b'{"subject":%b}' % subject)
+            kept = subject if alone.status == "clean" else self._sealed(subject)
+            return Passed(kept, b"", "quarantined", outcome.reason or "its body was dropped")
         changed = msgspec.json.encode(outcome.record.get("subject"))
         safe = subject if changed == subject else self._sealed(subject)
         return Passed(safe, msgspec.json.encode(outcome.record.get("body")), "changed")

@@ -127,18 +127,20 @@ def segment_name(process: str, number: int, *, locks: bool = True) -> str:
 
 
 def segments(directories: Iterable[Path]) -> list[Segment]:
-    """Every segment in these directories, by hour, process and number; other files are left alone."""
+    """Every segment in these directories, by hour, process and number; other files, and links, are left
+    alone."""
     found = []
     for directory in directories:
         for folder in _entries(directory):
-            if not _FOLDER.match(folder.name):
+            if not _FOLDER.match(folder.name) or folder.is_symlink():
                 continue
             for file in _entries(Path(folder.path)):
                 name = _SEGMENT.match(file.name)
-                if name is None:
+                # A link may lead anywhere, and opening a pipe would wait for ever: recorders make neither.
+                if name is None or not file.is_file(follow_symlinks=False):
                     continue
                 try:
-                    size = file.stat().st_size
+                    size = file.stat(follow_symlinks=False).st_size
                 except FileNotFoundError:  # archived between listing and looking
                     continue
                 found.append(

@@ -18,14 +18,16 @@ class Loading(Settings):
 
     ``lateness_hours``: an event that comes later than this after the end of its hour, when that hour was
     loaded already, is kept and reported but not loaded. ``task_horizon_hours``: how many following hours
-    are searched for the later events of a task. ``audited_share`` of the tasks, drawn by a hash of their
-    id, are scanned again for private data behind privacy's door. ``low_score``: below it, success is called
-    inconsistent.
+    are searched for the later events of a task. The events of an hour's tasks are scanned again for private
+    data behind privacy's door: all of them where they are at most ``audited_whole_events``, else those of
+    ``audited_share`` of the tasks, drawn by a hash of their id; a share of 0 scans none.
+    ``low_score``: below it, success is called inconsistent.
     """
 
     lateness_hours: float = Field(48, ge=0, le=24 * 366)
     task_horizon_hours: int = Field(6, ge=0, le=48)
     audited_share: float = Field(0.05, ge=0, le=1)
+    audited_whole_events: int = Field(50_000, ge=0)
     low_score: float = Field(0.5, ge=0, le=1)
     high_score: float = Field(0.9, ge=0, le=1)
 

@@ -115,9 +115,12 @@ class Archive:
     def _views(self, connection: duckdb.DuckDBPyConnection, files: list[tuple[Path, Hour]]) -> None:
         listed = ", ".join("'" + str(place).replace("'", "''") + "'" for place, _ in files)
         columns = ", ".join(name for name in ARCHIVE_SCHEMA if name != "reason")
-        redriven = f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%'"
-        # A redriven line of another hour only tells this one that it is loaded there.
-        moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
+        if any(place.name.startswith(REDRIVEN) for place, _ in files):
+            redriven = f"split_part(filename, '/', -1) LIKE '{REDRIVEN}%'"
+            # A redriven line of another hour only tells this one that it is loaded there.
+            moved = f"{redriven} AND split_part(filename, '/', -2) <> strftime(happened_at, '%Y-%m-%d-%H')"
+        else:  # nearly always: nothing to tell apart line by line
+            redriven = moved = "false"
         connection.execute(
             f"CREATE VIEW lines AS SELECT {columns}, "
             f"CASE WHEN {moved} THEN 'moved' ELSE reason END AS reason, "

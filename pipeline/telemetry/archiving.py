@@ -207,7 +207,7 @@ def _same(place: Path, groups: list[tuple[int, int]]) -> bool:
         if file.num_row_groups != len(groups):
             return False
         return all(
-            _mark(pl.DataFrame(pl.from_arrow(file.read_row_group(number)))) == mark
+            _mark(pl.DataFrame(pl.from_arrow(file.read_row_group(number, use_threads=False)))) == mark
             for number, mark in enumerate(groups)
         )
     except (OSError, pa.ArrowException):

@@ -85,10 +85,17 @@ def _points_are_valid(_: Step, frame: pl.DataFrame) -> Finding:
     private = frame.filter(pl.col("validation_errors").list.contains("private_data")).height
     errors = invalid["validation_errors"].explode().value_counts(sort=True)
     named = ", ".join(f"{count} {error}" for error, count in errors.iter_rows())
+    kept_back = frame.filter(pl.col("quarantined_events") > 0)
     return Finding(
         passed=invalid.height == 0,
         description=f"{invalid.height} of {frame.height} data points are invalid"
-        + (f": {named}" if named else ""),
+        + (f": {named}" if named else "")
+        + (
+            f"; privacy's door kept back {kept_back['quarantined_events'].sum()} event(s) of "
+            f"{kept_back.height} task(s)"
+            if kept_back.height
+            else ""
+        ),
         severity=dg.AssetCheckSeverity.ERROR if private else dg.AssetCheckSeverity.WARN,
     )
 

@@ -7,21 +7,16 @@ what is missing. What does not: alerting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 import duckdb
 import polars as pl
 
 from pipeline.hours import Hour
 from pipeline.telemetry.archive import REDRIVEN, Archive
 from pipeline.telemetry.archiving import archived_hours
+from pipeline.telemetry.gaps import BrokenLines, Explained, Gap, explained, listed, without
 from pipeline.telemetry.places import hour_folder, hour_of_folder
 from pipeline.telemetry.tables import RECORDER_PROCESSES
 from pipeline.warehouse.tables import UTC_DATETIME
-
-RANGES_NAMED = 20
-"""How many stretches of missing numbers are written out."""
 
 _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -49,22 +44,21 @@ SELECT process, sequence, bool_or(reason IS NULL AND NOT too_late) AS good, bool
 FROM ({_STANDING}) WHERE sequence > 0 GROUP BY 1, 2
 """
 
-
-@dataclass(frozen=True)
-class Gap:
-    """Numbers ``first`` to ``last`` of a process that no line has."""
-
-    process: str
-    first: int
-    last: int
-
-    @property
-    def count(self) -> int:
-        """How many events are missing."""
-        return self.last - self.first + 1
-
-    def __str__(self) -> str:
-        return f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+_BROKEN = f"""
+WITH marked AS (
+    SELECT {_WRITER} AS writer, segment, segment_hash, byte_offset,
+           CASE WHEN sequence > 0 THEN sequence END AS number
+    FROM ({_STANDING}) WHERE sequence IS NULL OR sequence > 0
+), placed AS (
+    SELECT writer, number, last_value(number IGNORE NULLS) OVER (further ROWS UNBOUNDED PRECEDING) AS before,
+           first_value(number IGNORE NULLS) OVER (further ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+           AS after
+    FROM marked WHERE writer IN (SELECT writer FROM marked WHERE number IS NULL)
+    WINDOW further AS (PARTITION BY writer ORDER BY segment, segment_hash, byte_offset)
+)
+SELECT writer, before, after, count(*) FROM placed WHERE number IS NULL GROUP BY ALL ORDER BY ALL
+"""
+"""Broken lines by the numbers before and after them; a process's segments are numbered in their order."""
 
 
 def processes(archive: Archive, hour: Hour) -> pl.DataFrame:
@@ -79,8 +73,16 @@ def processes(archive: Archive, hour: Hour) -> pl.DataFrame:
             return RECORDER_PROCESSES.empty()
         counts = connection.execute(_COUNTS).pl()
         numbers = connection.execute(_NUMBERS).pl()
+        broken = [BrokenLines(*row) for row in connection.execute(_BROKEN).fetchall()]
     gaps = _elsewhere_subtracted(archive, hour, _missing(numbers, _bases(archive, hour, counts)))
-    return _as_rows(counts, numbers, gaps, hour)
+    matched = {
+        process: explained(
+            [gap for gap in gaps if gap.process == process],
+            [lines for lines in broken if lines.process == process],
+        )
+        for process in dict.fromkeys(gap.process for gap in gaps)
+    }
+    return _as_rows(counts, numbers, matched, hour)
 
 
 def _missing(numbers: pl.DataFrame, bases: dict[str, int]) -> list[Gap]:
@@ -111,18 +113,8 @@ def _elsewhere_subtracted(archive: Archive, hour: Hour, gaps: list[Gap]) -> list
         known = sorted(_numbers_of(archive, process, others))
         for gap in gaps:
             if gap.process == process:
-                left += _without(gap, known)
+                left += without(gap, known)
     return left
-
-
-def _without(gap: Gap, known: Iterable[int]) -> list[Gap]:
-    parts, first = [], gap.first
-    for number in known:
-        if gap.first <= number <= gap.last:
-            if number > first:
-                parts.append(Gap(gap.process, first, number - 1))
-            first = number + 1
-    return [*parts, Gap(gap.process, first, gap.last)] if first <= gap.last else parts
 
 
 def _hours_of(archive: Archive, process: str) -> list[Hour]:
@@ -152,7 +144,9 @@ def _numbers_of(archive: Archive, process: str, hours: list[Hour]) -> set[int]:
     return {number for (number,) in rows}
 
 
-def _as_rows(counts: pl.DataFrame, numbers: pl.DataFrame, gaps: list[Gap], hour: Hour) -> pl.DataFrame:
+def _as_rows(
+    counts: pl.DataFrame, numbers: pl.DataFrame, matched: dict[str, Explained], hour: Hour
+) -> pl.DataFrame:
     tallied = numbers.group_by("process").agg(
         numbered=pl.len(),
         waiting=(~pl.col("good") & pl.col("late")).sum().cast(pl.Int64),
@@ -161,37 +155,41 @@ def _as_rows(counts: pl.DataFrame, numbers: pl.DataFrame, gaps: list[Gap], hour:
         further=(pl.col("events") - 1).clip(0).sum().cast(pl.Int64),
     )
     missing = pl.DataFrame(
-        [
-            {
-                "process": process,
-                "gap": sum(gap.count for gap in gaps if gap.process == process),
-                "gap_ranges": _listed([gap for gap in gaps if gap.process == process]),
-            }
-            for process in dict.fromkeys(gap.process for gap in gaps)
-        ],
-        schema={"process": pl.String, "gap": pl.Int64, "gap_ranges": pl.String},
+        [_row_of(process, one) for process, one in matched.items()],
+        schema={
+            "process": pl.String,
+            "explained": pl.Int64,
+            "gap": pl.Int64,
+            "gap_ranges": pl.String,
+            "broken_ranges": pl.String,
+            "broken_some": pl.Int64,
+        },
     )
     joined = counts.join(tallied, on="process", how="left").join(missing, on="process", how="left")
-    zero = ("numbered", "waiting", "rejected", "clashes", "further", "gap")
+    zero = ("numbered", "waiting", "rejected", "clashes", "further", "explained", "gap", "broken_some")
     rows = joined.with_columns(pl.col(*zero).fill_null(0)).with_columns(
         hour=pl.lit(hour.start, dtype=UTC_DATETIME),
         duplicates=pl.col("good_lines") - pl.col("loaded"),
-        explained=pl.min_horizontal("gap", "broken_lines"),
         started_at=pl.col("process").map_elements(_born, return_dtype=pl.Int64).cast(UTC_DATETIME),
     )
     # Numbers and, where two events share one, the further events; then the copies.
-    emitted = pl.col("numbered") + pl.col("further") + pl.col("gap") + pl.col("duplicates")
+    emitted = pl.col("numbered") + pl.col("further") + pl.col("duplicates")
     shown = rows.with_columns(
-        emitted=emitted,
+        emitted=emitted + pl.col("explained") + pl.col("gap"),
         rejected=pl.col("rejected") + pl.col("explained"),
-        gap=pl.col("gap") - pl.col("explained"),
     )
     return shown.select(pl.col(name).cast(dtype) for name, dtype in RECORDER_PROCESSES.polars_schema.items())
 
 
-def _listed(gaps: list[Gap]) -> str:
-    more = f" and {len(gaps) - RANGES_NAMED} more" if len(gaps) > RANGES_NAMED else ""
-    return ", ".join(str(gap) for gap in gaps[:RANGES_NAMED]) + more
+def _row_of(process: str, matched: Explained) -> dict[str, str | int | None]:
+    return {
+        "process": process,
+        "explained": sum(gap.count for gap in matched.placed) + matched.some,
+        "gap": sum(gap.count for gap in matched.open) - matched.some,
+        "gap_ranges": listed(matched.open),
+        "broken_ranges": listed(matched.placed),
+        "broken_some": matched.some,
+    }
 
 
 def _born(process: str) -> int | None:
@@ -220,7 +218,11 @@ def sentence(rows: pl.DataFrame, hour: Hour) -> str:
     named = "; ".join(
         f"process {row['process']} on {row['host'] or 'an unknown host'} lacks {row['gap']} event(s), "
         f"sequence {row['gap_ranges']}"
-        + (f" ({row['broken_lines']} of these are broken lines)" if row["broken_lines"] else "")
+        + (
+            f" (some of these numbers, {row['broken_some']}, were on broken lines)"
+            if row["broken_some"]
+            else ""
+        )
         for row in broken.head(5).iter_rows(named=True)
     )
     return law + f" + {total['gap']} missing: {named}."

@@ -25,7 +25,7 @@ from pipeline.telemetry.archiving import (
     by_hour,
     judged_segment,
 )
-from pipeline.telemetry.places import hour_folder
+from pipeline.telemetry.places import hour_folder, hour_of_folder
 
 WORKERS = 2
 
@@ -64,7 +64,12 @@ def take_in(archive: Archive, spool: Iterable[Path], say: Callable[[str], None])
 
 def _taken(archive: Archive, segment: Segment) -> Archived | str | None:
     """What became of one segment: archived, none where it is still open, or why it could not be archived."""
-    hour = Hour.parse(segment.hour)
+    hour = hour_of_folder(segment.path.parent.name)
+    if hour is None:
+        return (
+            f"Archiving {segment.path.name}: it lies in the folder {segment.path.parent.name}, which is no "
+            "hour (YYYY-MM-DD-HH); it stays; move it to the folder of its hour."
+        )
     try:
         if is_closed(segment.path):
             return archive_segment(segment.path, hour, archive.directory)

@@ -21,11 +21,16 @@ from pipeline.telemetry.event_models import RUBRIC_PARTS
 from pipeline.telemetry.projecting import join_executions, projected
 
 _OVERVIEW = """
-SELECT subject, count(DISTINCT event_id) AS event_count, bool_or(synthetic) AS synthetic,
-       bool_or(after_load) AS late, min(happened_at) AS first_at, max(happened_at) AS last_at,
+SELECT subject, count(DISTINCT event_id) AS event_count,
+       count(DISTINCT event_id) FILTER (kind = 'event_quarantined') AS quarantined_events,
+       bool_or(synthetic) AS synthetic, bool_or(after_load) AS late,
+       min(happened_at) AS first_at, max(happened_at) AS last_at,
        min(happened_at) FILTER (kind = 'task_received') AS received_at
 FROM events WHERE kind IN (SELECT unnest($kinds)) {among} GROUP BY subject
 """
+
+KINDS = (*TASK_KINDS, "event_quarantined")
+"""Kinds of events that belong to a task; the last stands for one that privacy's door kept back."""
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "task_received": ("task_type", "complexity", "session_id"),
@@ -76,21 +81,22 @@ def part_columns(part: str) -> tuple[str, ...]:
 
 
 def overview(archive: Archive, *hours: Hour, among: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Per task (``subject``) what the hours hold: event_count, synthetic, late, first_at, last_at,
-    received_at."""
+    """Per task (``subject``) what the hours hold: event_count, quarantined_events, synthetic, late,
+    first_at, last_at, received_at."""
     with archive.reading(*hours) as connection:
         if connection is None:
             return pl.DataFrame(schema=_OVERVIEW_SCHEMA)
         if among is not None:
             connection.register("among", among)
         clause = "" if among is None else "AND subject IN (SELECT subject FROM among)"
-        found = connection.execute(_OVERVIEW.format(among=clause), {"kinds": list(TASK_KINDS)}).pl()
+        found = connection.execute(_OVERVIEW.format(among=clause), {"kinds": list(KINDS)}).pl()
     return found.cast(_OVERVIEW_SCHEMA)  # type: ignore[arg-type]
 
 
 _OVERVIEW_SCHEMA: dict[str, pl.DataType] = {
     "subject": pl.String(),
     "event_count": pl.Int64(),
+    "quarantined_events": pl.Int64(),
     "synthetic": pl.Boolean(),
     "late": pl.Boolean(),
     "first_at": pl.Datetime("us", "UTC"),
@@ -121,7 +127,7 @@ def members(archive: Archive, hour: Hour, horizon: int) -> tuple[pl.DataFrame, l
         pl.concat(parts)
         .group_by("subject")
         .agg(
-            pl.col("event_count").sum(),
+            pl.col("event_count", "quarantined_events").sum(),
             pl.col("synthetic", "late").any(),
             pl.col("first_at", "received_at").min(),
             pl.col("last_at").max(),

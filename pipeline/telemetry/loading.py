@@ -38,7 +38,7 @@ def data_points(archive: Archive, warehouse: Warehouse, hour: Hour, settings: Lo
     for part, frame in following(archive, elsewhere, tasks.select("subject")).items():
         parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])
     parts["executions"] = _rolled_up(archive, parts["executions"], tasks["subject"], [hour, *elsewhere])
-    private = _audited(archive, [hour, *elsewhere], tasks["subject"], settings.audited_share)
+    private = _audited(archive, [hour, *elsewhere], tasks, settings)
     return validate_points(join_points(tasks, parts), hour, settings, private)
 
 
@@ -78,11 +78,18 @@ def _loaded_part(warehouse: Warehouse, part: str, hour: Hour) -> pl.DataFrame:
     return warehouse.read_columns(table, hour, part_columns(part))
 
 
-def _audited(archive: Archive, hours: list[Hour], tasks: pl.Series, share: float) -> frozenset[str]:
-    """Tasks of the audited share in whose events private data stands behind the door."""
-    drawn = pl.DataFrame(
-        {"subject": [task for task in tasks if is_audited(task, share)]}, {"subject": pl.String}
-    )
+def audited_tasks(tasks: pl.DataFrame, settings: Loading) -> pl.DataFrame:
+    """The tasks (column ``subject``) whose events are scanned again: all of them where they have few events
+    (``audited_whole_events``), otherwise a share that is the same at every run."""
+    if settings.audited_share and tasks["event_count"].sum() <= settings.audited_whole_events:
+        return tasks.select("subject")
+    drawn = [task for task in tasks["subject"] if is_audited(task, settings.audited_share)]
+    return pl.DataFrame({"subject": drawn}, {"subject": pl.String})
+
+
+def _audited(archive: Archive, hours: list[Hour], tasks: pl.DataFrame, settings: Loading) -> frozenset[str]:
+    """Audited tasks in whose events private data stands behind the door."""
+    drawn = audited_tasks(tasks, settings)
     if not drawn.height:
         return frozenset()
     with archive.reading(*hours) as connection:

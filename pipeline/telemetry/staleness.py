@@ -19,7 +19,7 @@ from pipeline.capture.spool import is_closed, segments
 from pipeline.hours import Hour, now
 from pipeline.telemetry.archive import Archive
 from pipeline.telemetry.archiving import archived_hours
-from pipeline.telemetry.places import hour_folder
+from pipeline.telemetry.places import hour_folder, hour_of_folder
 from pipeline.telemetry.tables import DATA_POINTS, EVENT_SEGMENTS
 from pipeline.warehouse.statements import existing_columns
 from pipeline.warehouse.store import Warehouse
@@ -71,8 +71,9 @@ def _waiting(spool: Iterable[Path]) -> list[Stale]:
     by_hour: dict[Hour, list[str]] = {}
     for segment in segments(spool):
         try:
-            if is_closed(segment.path):
-                by_hour.setdefault(Hour.parse(segment.hour), []).append(f"{segment.path.name}:{segment.size}")
+            hour = hour_of_folder(segment.path.parent.name)
+            if hour is not None and is_closed(segment.path):
+                by_hour.setdefault(hour, []).append(f"{segment.path.name}:{segment.size}")
         except FileNotFoundError:
             continue  # archived since it was listed: nothing waits
     return [

@@ -122,7 +122,10 @@ class DataPoints(pa.DataFrameModel):
     completed_at: UtcInstant = pa.Field(nullable=True, description="when the last execution ended")
     evaluated_at: UtcInstant = pa.Field(nullable=True, description="when it was last evaluated")
     last_event_at: UtcInstant = pa.Field(description="its last event")
-    event_count: pl.Int64 = pa.Field(ge=1, description="events joined (a start and an end are two)")
+    event_count: pl.Int64 = pa.Field(ge=1, description="its events (a start and an end are two)")
+    quarantined_events: pl.Int64 = pa.Field(
+        ge=0, description="of these, events that privacy's door kept back: only their kind and size are known"
+    )
     late: pl.Boolean = pa.Field(description="an event of it reached us after its hour had been loaded")
     is_complete: pl.Boolean = pa.Field(description="received, routed, executed to the end and evaluated")
     is_valid: pl.Boolean = pa.Field(description="validation_errors is empty")
@@ -130,7 +133,7 @@ class DataPoints(pa.DataFrameModel):
         description="missing_task, missing_routing, missing_execution, score_out_of_bounds, private_data"
     )
     validation_warnings: Texts = pa.Field(
-        description="success_with_low_score, failure_with_high_score, not_evaluated, unfinished, no_tokens, zero_latency, agent_mismatch, time_order"
+        description="success_with_low_score, failure_with_high_score, not_evaluated, unfinished, no_tokens, zero_latency, agent_mismatch, time_order, privacy"
     )
 
     class Config:
@@ -186,12 +189,19 @@ class RecorderProcesses(pa.DataFrameModel):
     loaded: pl.Int64 = pa.Field(ge=0, description="events in effect, of any kind")
     duplicates: pl.Int64 = pa.Field(ge=0, description="further copies of an event")
     rejected: pl.Int64 = pa.Field(
-        ge=0, description="events whose line was rejected, and missing numbers that broken lines may have had"
+        ge=0, description="events whose line was rejected, and missing numbers that were on broken lines"
     )
     waiting: pl.Int64 = pa.Field(ge=0, description="kept but not loaded: too late")
     gap: pl.Int64 = pa.Field(ge=0, description="missing numbers beyond the broken lines: lost")
     gap_ranges: pl.String = pa.Field(
-        nullable=True, description="numbers that no readable line of any hour has, for example 5-8, 12"
+        nullable=True,
+        description="numbers that no line of any hour has or can have had, for example 5-8, 12; those of broken_some too",
+    )
+    broken_ranges: pl.String = pa.Field(
+        nullable=True, description="missing numbers that broken lines had, by the lines before and after them"
+    )
+    broken_some: pl.Int64 = pa.Field(
+        ge=0, description="how many of gap_ranges were on broken lines too, nobody can say which"
     )
     clashes: pl.Int64 = pa.Field(ge=0, description="numbers that two different events have")
     broken_lines: pl.Int64 = pa.Field(ge=0, description="lines of its segments that cannot be read as events")

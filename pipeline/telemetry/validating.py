@@ -89,6 +89,7 @@ def _warnings(settings: Loading) -> dict[str, pl.Expr]:
         "time_order": (pl.col("completed_at") < pl.col("started_at"))
         | (pl.col("started_at") < pl.col("received_at"))
         | (pl.col("evaluated_at") < pl.col("started_at")),
+        "privacy": pl.col("quarantined_events") > 0,
     }
 
 
