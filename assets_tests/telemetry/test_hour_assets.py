@@ -273,11 +273,13 @@ def test_retention_shows_first_and_moves_when_told(data_directory: Path) -> None
     assert kept is not None
     assert kept.equals(before)
 
-    log = {"reward": "quality", "synthetic": False}
-    assert read_log(warehouse, data_directory, old, HOUR, **log).height == 10
-    assert read_log(warehouse, data_directory, HOUR, HOUR, **log).height == 5
+    def logged(start: Hour) -> int:
+        return read_log(warehouse, data_directory, start, HOUR, reward="quality", synthetic=False).height
+
+    assert logged(old) == 10
+    assert logged(HOUR) == 5
     load(warehouse, [point(n, old) for n in range(3)], old)  # loaded again: the table counts, not the file
-    assert read_log(warehouse, data_directory, old, HOUR, **log).height == 8
+    assert logged(old) == 8
 
     later = Hour(HOUR.start + timedelta(days=180))
     load(warehouse, [], later)

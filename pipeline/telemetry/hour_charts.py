@@ -75,7 +75,7 @@ def _arms(frame: pl.DataFrame, mark: str) -> Mapping[str, str]:
 
 def _apart(frame: pl.DataFrame, draw: Callable[[pl.DataFrame, str], Mapping[str, str]]) -> dict[str, str]:
     """The pictures of real rows, then those of synthetic ones; none of what has no rows."""
-    pictures = {}
+    pictures: dict[str, str] = {}
     for synthetic, mark in ((False, ""), (True, " (synthetic)")):
         rows = frame.filter(pl.col("synthetic") == synthetic)
         if rows.height:

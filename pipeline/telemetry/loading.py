@@ -18,7 +18,7 @@ from pipeline.settings.telemetry import Loading
 from pipeline.telemetry.archive import Archive
 from pipeline.telemetry.joining import PARTS, following, join_points, members, part_columns
 from pipeline.telemetry.places import LOADED_MARK, hour_folder
-from pipeline.telemetry.projecting import ONE_KIND, executions, shaped
+from pipeline.telemetry.projecting import ONE_KIND, executions
 from pipeline.telemetry.rolling_up import roll_up, span_parts
 from pipeline.telemetry.tables import DATA_POINTS, TASK_EXECUTIONS
 from pipeline.telemetry.validating import is_audited, private_tasks, validate_points
@@ -46,10 +46,10 @@ def task_executions(archive: Archive, hour: Hour, horizon: int) -> pl.DataFrame:
     """``telemetry.task_executions``; what an execution does not state is added up from its spans, which may
     have ended up to ``horizon`` hours before it."""
     found = executions(archive, hour)
-    if found is not None and found.height:
-        earliest = Hour(hour.start - timedelta(hours=horizon))
-        found = _rolled_up(archive, found, found["task_id"], [earliest, hour])
-    return shaped(TASK_EXECUTIONS, found, hour)
+    if found.is_empty():
+        return found
+    earliest = Hour(hour.start - timedelta(hours=horizon))
+    return _rolled_up(archive, found, found["task_id"], [earliest, hour])
 
 
 def _rolled_up(

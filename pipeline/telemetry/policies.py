@@ -136,7 +136,7 @@ def read_log(
             connection.execute("SET TimeZone = 'UTC'")
             source = "read_parquet($files, union_by_name = true)"
             warm = connection.execute(_LOG % (_REWARDS[reward], source), values | {"files": files}).pl()
-        hot = pl.concat([hot, warm.cast(hot.schema)])  # type: ignore[arg-type]
+        hot = pl.concat([hot, warm.cast(hot.schema)])
     return hot.sort("hour", "task_id").drop("hour")
 
 

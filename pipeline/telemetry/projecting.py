@@ -20,6 +20,7 @@ from pipeline.telemetry.tables import (
     DEEP_ANALYSES,
     RECORDER_REPORTS,
     ROUTING_DECISIONS,
+    TASK_EXECUTIONS,
     TASKS,
     TOOL_CALLS,
 )
@@ -266,16 +267,16 @@ def projected(
 
 def table_rows(archive: Archive, kind: str, hour: Hour) -> pl.DataFrame:
     """The rows of the table of ``kind`` (``ONE_KIND``) at ``hour``."""
-    return shaped(ONE_KIND[kind], projected(archive, kind, hour), hour)
+    return _shaped(ONE_KIND[kind], projected(archive, kind, hour), hour)
 
 
-def executions(archive: Archive, hour: Hour) -> pl.DataFrame | None:
-    """Starts and ends of ``hour`` joined by task and execution; None where the hour has no file."""
+def executions(archive: Archive, hour: Hour) -> pl.DataFrame:
+    """``telemetry.task_executions``: starts and ends of ``hour`` joined by task and execution, as stated."""
     started = projected(archive, "execution_started", hour)
     completed = projected(archive, "execution_completed", hour)
     if started is None or completed is None:
-        return None
-    return join_executions(started, completed).sort(ORDER)
+        return TASK_EXECUTIONS.empty()
+    return _shaped(TASK_EXECUTIONS, join_executions(started, completed).sort(ORDER), hour)
 
 
 def join_executions(started: pl.DataFrame, completed: pl.DataFrame) -> pl.DataFrame:
@@ -300,11 +301,10 @@ def join_executions(started: pl.DataFrame, completed: pl.DataFrame) -> pl.DataFr
 def reports(archive: Archive, hour: Hour) -> pl.DataFrame:
     """``telemetry.recorder_reports`` of ``hour``."""
     events = archive.read_events(hour, REPORT_KINDS)
-    return shaped(RECORDER_REPORTS, events.rename({"subject": "task_id", "body": "report"}), hour)
+    return _shaped(RECORDER_REPORTS, events.rename({"subject": "task_id", "body": "report"}), hour)
 
 
-def shaped(table: Table, frame: pl.DataFrame | None, hour: Hour) -> pl.DataFrame:
-    """The columns of ``table`` at ``hour`` from ``frame``; empty where there is none."""
+def _shaped(table: Table, frame: pl.DataFrame | None, hour: Hour) -> pl.DataFrame:
     if frame is None:
         return table.empty()
     return frame.with_columns(hour=pl.lit(hour.start, dtype=UTC_DATETIME)).select(
