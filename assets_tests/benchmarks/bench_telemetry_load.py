@@ -126,7 +126,7 @@ def load(folder: Path) -> dict[str, float]:
     for hour in hours:
         for kind, table in projecting.ONE_KIND.items():
             warehouse.replace_hour(table, hour, projecting.table_rows(archive, kind, hour))
-        warehouse.replace_hour(TASK_EXECUTIONS, hour, projecting.executions(archive, hour))
+        warehouse.replace_hour(TASK_EXECUTIONS, hour, loading.task_executions(archive, hour, 6))
         warehouse.replace_hour(RECORDER_REPORTS, hour, projecting.reports(archive, hour))
     seconds["tables"] = time.perf_counter() - started - sum(seconds.values())
     for hour in hours:

@@ -20,6 +20,7 @@ from pipeline.cli.telemetry import telemetry as telemetry_command
 from pipeline.hours import Hour
 from pipeline.privacy.tables import FINDINGS
 from pipeline.schedules import alert_deliveries
+from pipeline.settings.alerts import load_alerts
 from pipeline.telemetry.aggregate_tables import (
     AGENT_STATS,
     ALERTS,
@@ -30,7 +31,8 @@ from pipeline.telemetry.aggregate_tables import (
     RETENTION_STEPS,
 )
 from pipeline.telemetry.halting import standing_halts
-from pipeline.telemetry.hour_assets import ASSETS
+from pipeline.telemetry.hour_assets import ASSETS, retention_steps
+from pipeline.telemetry.policies import read_log
 from pipeline.telemetry.retaining import read_warm, warm_file
 from pipeline.telemetry.tables import DATA_POINTS, EVENT_SEGMENTS
 from pipeline.warehouse.resource import WarehouseResource
@@ -94,20 +96,23 @@ COUNT = {
 }
 
 
-def run(*keys: str, apply: bool = False) -> dg.ExecuteInProcessResult:
+def run(
+    *keys: str, apply: bool = False, remove_raw: bool = False, only: dg.AssetsDefinition | None = None
+) -> dg.ExecuteInProcessResult:
+    """The assets of the hour over one key or a range; ``only`` one of them, which is quicker."""
     tags = (
         {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         if len(keys) > 1
         else {}
     )
     return dg.materialize(
-        list(ASSETS),
+        list(ASSETS) if only is None else [only],
         partition_key=keys[0] if len(keys) == 1 else None,
         tags=tags,
         resources={"warehouse": WarehouseResource()},
         run_config={
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            "ops": {"telemetry_retention_steps": {"config": {"apply": apply}}},
+            "ops": {"telemetry_retention_steps": {"config": {"apply": apply, "remove_raw": remove_raw}}},
         },
         raise_on_error=False,
     )
@@ -198,6 +203,10 @@ def test_an_hour_from_loaded_to_alerted(data_directory: Path) -> None:
     assert names == {"privacy-violation", "events-missing", "events-not-written", "low-task-coverage"}
     checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert checks["nothing_fired"] is False
+    assert checks["privacy_violation"] is False
+    assert checks["events_missing"] is False
+    assert checks["low_collection_rate"] is True
+    assert {alert.name.replace("-", "_") for alert in load_alerts().alerts} < set(checks)
     assert checks["targets_are_met"] is False
     assert len(standing_halts()) == 1
 
@@ -236,12 +245,12 @@ def test_an_empty_hour_is_measured_and_says_so(data_directory: Path) -> None:
 
 def test_a_range_of_hours_is_one_run_and_again_changes_nothing(data_directory: Path) -> None:
     warehouse = warehouse_in(data_directory)
-    hours = [Hour(HOUR.start + timedelta(hours=n)) for n in range(3)]
+    hours = [Hour(HOUR.start + timedelta(hours=n)) for n in range(2)]
     for hour in hours:
         load(warehouse, [point(n, hour, synthetic=n % 2 == 0) for n in range(30)], hour)
     assert run(hours[0].key, hours[-1].key).success
     first = [warehouse.read_all(table) for table in (AGENT_STATS, ALERTS)]
-    assert [warehouse.read_hour(AGENT_STATS, hour).height for hour in hours] == [8, 8, 8]
+    assert [warehouse.read_hour(AGENT_STATS, hour).height for hour in hours] == [8, 8]
     assert run(hours[0].key, hours[-1].key).success
     for before, table in zip(first, (AGENT_STATS, ALERTS), strict=True):
         assert before.sort(pl.all()).equals(warehouse.read_all(table).sort(pl.all()))
@@ -259,7 +268,7 @@ def test_retention_shows_first_and_moves_when_told(data_directory: Path) -> None
     assert not steps["applied"].any()
     assert warehouse.read_hour(DATA_POINTS, old).height == 5
 
-    assert run(HOUR.key, apply=True).success
+    assert run(HOUR.key, apply=True, only=retention_steps).success
     assert warehouse.read_hour(RETENTION_STEPS, HOUR)["applied"].all()
     assert warehouse.read_all(DATA_POINTS)["hour"].unique().to_list() == [HOUR.start]
     assert warehouse.newest_hour(EVENT_SEGMENTS, before=HOUR) == old
@@ -267,9 +276,24 @@ def test_retention_shows_first_and_moves_when_told(data_directory: Path) -> None
     assert kept is not None
     assert kept.equals(before)
 
+    def logged(start: Hour) -> int:
+        return read_log(warehouse, data_directory, start, HOUR, reward="quality", synthetic=False).height
+
+    assert logged(old) == 10
+    assert logged(HOUR) == 5
+    load(warehouse, [point(n, old) for n in range(3)], old)  # loaded again: the table counts, not the file
+    assert logged(old) == 8
+
     later = Hour(HOUR.start + timedelta(days=180))
     load(warehouse, [], later)
-    assert run(later.key, apply=True).success
+    raw = data_directory / "raw" / "events" / f"{old.start:%Y-%m-%d-%H}"
+    raw.mkdir(parents=True)
+    assert run(later.key, apply=True, only=retention_steps).success
+    shown = warehouse.read_hour(RETENTION_STEPS, later).filter(step="remove_raw")
+    assert shown.select("file", "applied").rows() == [(str(raw.relative_to(data_directory)), False)]
+    assert raw.is_dir()
+    assert run(later.key, apply=True, remove_raw=True, only=retention_steps).success
+    assert not raw.exists()
     assert not (data_directory / warm_file(DATA_POINTS, old)).exists()
     assert warehouse.newest_hour(AGENT_STATS) is not None
 

@@ -15,8 +15,8 @@ from pipeline.capture.envelope import Envelope
 from pipeline.hours import Hour
 from pipeline.settings.telemetry import Loading
 from pipeline.telemetry.archive import Archive
-from pipeline.telemetry.loading import audited_tasks, data_points
-from pipeline.telemetry.projecting import ONE_KIND, executions, table_rows
+from pipeline.telemetry.loading import audited_tasks, data_points, task_executions
+from pipeline.telemetry.projecting import ONE_KIND, table_rows
 from pipeline.telemetry.tables import DATA_POINTS, TASK_EXECUTIONS
 from pipeline.warehouse.store import Warehouse
 
@@ -30,7 +30,7 @@ def load(folder: Path, archive: Archive, hour: Hour = HOUR, settings: Loading = 
     warehouse = Warehouse(folder / "warehouse.duckdb")
     for kind, table in ONE_KIND.items():
         warehouse.replace_hour(table, hour, table_rows(archive, kind, hour))
-    warehouse.replace_hour(TASK_EXECUTIONS, hour, executions(archive, hour))
+    warehouse.replace_hour(TASK_EXECUTIONS, hour, task_executions(archive, hour, 6))
     written = warehouse.replace_hour(DATA_POINTS, hour, data_points(archive, warehouse, hour, settings))
     assert written.rejected.height == 0
     return written.frame.to_dicts()

@@ -45,6 +45,7 @@ def test_an_instrumented_agent_is_in_the_report_without_code_of_ours(data_direct
     assert sorted(points["selected_agent"]) == ["mender", "mender", "writer"]
     assert points["is_valid"].all()
     assert points["tool_calls"].to_list() == [2, 2, 2]
+    assert points["tokens_total"].to_list() == [150, 150, 150]
     kept = warehouse.read_all(SPANS)
     assert sorted(kept["operation"]) == ["agent"] * 3 + ["model"] * 3 + ["tool"] * 6
     assert kept.filter(operation="model")["tokens_input"].to_list() == [120] * 3

@@ -242,7 +242,9 @@ def _finish(
 ) -> pl.DataFrame:
     """Terms, formula, clamp, columns."""
     formula = number_expression(
-        listed.category.formula, TERMS.keys(), what=f"the formula of category {listed.name}"
+        listed.category.formula,
+        TERMS.keys(),
+        what=f"the formula of category {listed.name} in categories.yaml",
     )
     # A subject's number is its row, so that taking rows does what a join would, lists left in place.
     facts = subjects.drop("subject")[sums["subject"]]

@@ -71,9 +71,9 @@ def static_fit(name: str, category: Category) -> pl.Expr:
     if not category.indicators:
         return pl.lit(None, dtype=pl.Float64)
     answers = [
-        truth_expression(text, INDICATOR_COLUMNS.keys(), what=f"an indicator of category {name}").cast(
-            pl.Float64
-        )
+        truth_expression(
+            text, INDICATOR_COLUMNS.keys(), what=f"an indicator of category {name} in categories.yaml"
+        ).cast(pl.Float64)
         for text in category.indicators
     ]
     return pl.mean_horizontal(answers)

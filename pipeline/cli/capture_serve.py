@@ -33,6 +33,7 @@ def serve(
     """
     from pipeline.capture.otel.server import Intake, Limits
     from pipeline.capture.otel.writing import SpanWriter
+    from pipeline.errors import InputError
     from pipeline.privacy.policies import make_redactor
     from pipeline.settings.privacy import load_privacy
 
@@ -41,8 +42,23 @@ def serve(
         raise click.UsageError(f"--key-variable names {key_variable}, which is not set.")
     if key is None and host not in ("127.0.0.1", "localhost", "::1"):
         raise click.UsageError(f"Listening at {host} needs a key: name its variable with --key-variable.")
-    writer = SpanWriter(directory, redactor=make_redactor(load_privacy(), surface="capture"))
-    intake = Intake(writer, host=host, port=port, key=key, limits=Limits(spans_per_second=spans_per_second))
+    redactor = make_redactor(load_privacy(), surface="capture")
+    try:
+        writer = SpanWriter(directory, redactor=redactor)
+    except OSError as error:
+        raise InputError(
+            f"Opening the spool: neither it nor its second directory can be written ({error.strerror}); free "
+            "space or set PIPELINE_SPOOL_FALLBACK, then start again."
+        ) from error
+    limits = Limits(spans_per_second=spans_per_second)
+    try:
+        intake = Intake(writer, host=host, port=port, key=key, limits=limits)
+    except OSError as error:
+        writer.close()
+        raise InputError(
+            f"Listening at {host}, port {port}: {error.strerror}; end what listens there, or take another "
+            "--port (0 takes a free one)."
+        ) from error
 
     def stop(*_: object) -> None:
         threading.Thread(target=intake.shutdown, daemon=True).start()
@@ -52,5 +68,11 @@ def serve(
     click.echo(f"Taking spans at http://{host}:{intake.server_address[1]}/v1/traces into {writer.directory}")
     with intake:
         intake.serve_forever(poll_interval=0.1)
-    writer.close()
+    try:
+        writer.close()
+    except OSError as error:
+        raise InputError(
+            f"Stopping: the last report could not be written ({error.strerror}); every answered span is in "
+            "the spool."
+        ) from error
     click.echo("Stopped; everything that was answered is in the spool.", err=True)

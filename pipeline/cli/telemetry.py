@@ -13,6 +13,7 @@ from pipeline.cli.parameters import HOUR
 from pipeline.cli.printing import format_options, plain, print_frame
 from pipeline.errors import InputError
 from pipeline.hours import Hour
+from pipeline.settings.places import data_directory
 from pipeline.telemetry.aggregate_tables import (
     AGENT_STATS,
     AGENT_TRENDS,
@@ -39,6 +40,19 @@ AGENT_COLUMNS = [
     "tool_success_rate",
     "left_out",
 ]
+
+
+SHORT = {
+    "success_rate": "success",
+    "success_lower": "at least",
+    "success_upper": "at most",
+    "latency_p50": "p50 ms",
+    "latency_p95": "p95 ms",
+    "latency_p99": "p99 ms",
+    "cost_usd": "cost USD",
+    "tool_success_rate": "tools",
+}
+"""Headings of a terminal's width; JSON keeps the names of the columns."""
 
 
 @click.group()
@@ -72,7 +86,7 @@ def report(hour: Hour | None, synthetic: bool, as_json: bool) -> None:
     click.echo(f"{hour}, {'synthetic' if synthetic else 'real'} rows")
     for name, frame in parts.items():
         if frame.height:
-            print_frame(frame, None, title=name)
+            print_frame(frame.rename(SHORT, strict=False), None, title=name)
         else:
             click.echo(f"{name}: none")
 
@@ -107,8 +121,7 @@ def evaluate_policy(  # noqa: PLR0917 - click hands over each option
     if last is None:
         raise InputError("Judging a policy: nothing was logged yet; load an hour of telemetry first.")
     start = Hour.of(last.end - timedelta(days=days))
-    with warehouse.reading() as connection:
-        log = read_log(connection, start, last, reward=reward, synthetic=synthetic)
+    log = read_log(warehouse, data_directory(), start, last, reward=reward, synthetic=synthetic)
     arms = read_arms(warehouse, start, synthetic=synthetic)
     print_frame(judge(chosen, log, arms), form, title=f"{policy.name}: {reward}, {start} to {last}")
 

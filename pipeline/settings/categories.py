@@ -284,10 +284,15 @@ class CategorySettings(Settings):
                     f"listed are {', '.join(category.benchmarks)}."
                 )
         check_formula(
-            category.formula, self.terms.bounds(), NULLABLE_TERMS, what=f"the formula of category {name}"
+            category.formula,
+            self.terms.bounds(),
+            NULLABLE_TERMS,
+            what=f"the formula of category {name} in categories.yaml",
         )
         for indicator in category.indicators:
-            check_indicator(indicator, INDICATOR_COLUMNS, what=f"an indicator of category {name}")
+            check_indicator(
+                indicator, INDICATOR_COLUMNS, what=f"an indicator of category {name} in categories.yaml"
+            )
 
     @functools.cached_property
     def registry(self) -> BenchmarkRegistry:

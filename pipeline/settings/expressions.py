@@ -89,7 +89,8 @@ _TOKEN = re.compile(
 def parse_expression(text: str, names: Collection[str], *, what: str) -> pl.Expr:
     """``text`` as a Polars expression over columns ``names``, not yet cast.
 
-    ``what`` begins the sentence of an error, for example ``the formula of category coding``.
+    ``what`` begins the sentence of an error and names the file, for example ``the formula of category coding
+    in categories.yaml``.
     Decimal literals become 64-bit floats, since Polars SQL would make Decimal columns of them.
     Raises ``ConfigurationError`` for an unknown name, function or character, and for wrong syntax.
     """
@@ -219,7 +220,7 @@ def _checked(found: re.Match[str], text: str, names: Collection[str], what: str,
 
 
 def _refused(what: str, text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"Reading {what}: {text[:120]!r} {why}; correct it in categories.yaml.")
+    return ConfigurationError(f"Reading {what}: {text[:120]!r} {why}; correct it there.")
 
 
 def _first_line(error: Exception) -> str:

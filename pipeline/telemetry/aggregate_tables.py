@@ -196,10 +196,12 @@ class RetentionSteps(Hourly):
     table_name: pl.String = pa.Field(description="the table")
     kept_hour: UtcInstant = pa.Field(description="the hour of rows concerned")
     step: pl.String = pa.Field(
-        isin=["move_to_parquet", "remove_parquet", "remove_rows"], description="what is due"
+        isin=["move_to_parquet", "remove_parquet", "remove_rows", "remove_raw"], description="what is due"
     )
     rows: pl.Int64 = pa.Field(nullable=True, ge=0, description="rows concerned")
-    file: pl.String = pa.Field(nullable=True, description="Parquet file, within the data folder")
+    file: pl.String = pa.Field(
+        nullable=True, description="Parquet file or raw folder, within the data folder"
+    )
     applied: pl.Boolean = pa.Field(description="it was done")
 
     class Config:

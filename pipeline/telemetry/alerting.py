@@ -17,7 +17,6 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipeline.errors import ConfigurationError
 from pipeline.hours import Hour
 from pipeline.settings.alerts import Alert, AlertSettings
 from pipeline.settings.expressions import check_indicator, parse_expression
@@ -53,10 +52,7 @@ def check_conditions(alerts: Iterable[Alert]) -> None:
     (``ConfigurationError``).
     """
     for alert in alerts:
-        try:
-            check_indicator(alert.condition, _schema(alert), what=_what(alert))
-        except ConfigurationError as error:
-            raise _of_this_file(error) from error
+        check_indicator(alert.condition, _schema(alert), what=_what(alert))
 
 
 def evaluate(
@@ -149,8 +145,4 @@ def _schema(alert: Alert) -> dict[str, Any]:
 
 
 def _what(alert: Alert) -> str:
-    return f"the condition of alert {alert.name}"
-
-
-def _of_this_file(error: ConfigurationError) -> ConfigurationError:
-    return ConfigurationError(str(error).replace("categories.yaml", "alerts.yaml"))
+    return f"the condition of alert {alert.name} in alerts.yaml"

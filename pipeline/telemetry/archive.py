@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from pipeline.capture.otel.spans import SPAN_KIND
 from pipeline.errors import InputError
 from pipeline.hours import Hour
 from pipeline.settings.telemetry import load_telemetry
@@ -48,6 +49,15 @@ REDRIVEN = "redriven-"
 """Beginning of the names of files with lines that were rejected once and are valid now."""
 
 MEMORY_LIMIT = "1GB"
+
+_NAMED_TRACES = f"""
+CREATE TEMP TABLE named_traces AS
+SELECT trace, any_value(subject) AS task FROM (
+    SELECT body->>'trace_id' AS trace, subject FROM kept
+    WHERE kind = '{SPAN_KIND}' AND NOT regexp_full_match(subject, '[0-9a-f]{{32}}')
+) GROUP BY trace HAVING count(DISTINCT subject) = 1
+"""
+"""Traces in which one span names the task: spans that were sent apart from it belong to that task too."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,15 @@ class Archive:
             "arrived_at > date_trunc('hour', happened_at) + INTERVAL 1 HOUR "
             f"+ INTERVAL {limit} SECOND AS too_late FROM lines"
         )
-        connection.execute("CREATE VIEW events AS SELECT * FROM judged WHERE reason IS NULL AND NOT too_late")
+        connection.execute("CREATE VIEW kept AS SELECT * FROM judged WHERE reason IS NULL AND NOT too_late")
+        connection.execute(_NAMED_TRACES)
+        if connection.execute("SELECT count(*) FROM named_traces").fetchone() == (0,):
+            connection.execute("CREATE VIEW events AS SELECT * FROM kept")
+            return
+        connection.execute(
+            "CREATE VIEW events AS SELECT kept.* REPLACE (coalesce(task, subject) AS subject) "
+            "FROM kept LEFT JOIN named_traces ON trace = subject"
+        )
 
 
 def select(

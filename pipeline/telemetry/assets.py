@@ -106,6 +106,10 @@ def _event_table(table: Table, rows: Rows) -> dg.AssetsDefinition:
     )
 
 
+def _executions(archive: Archive, hour: Hour) -> pl.DataFrame:
+    return loading.task_executions(archive, hour, load_telemetry().loading.task_horizon_hours)
+
+
 def _of_kind(kind: str) -> Rows:
     return lambda archive, hour: projecting.table_rows(archive, kind, hour)
 
@@ -127,7 +131,7 @@ event_segments = table_assets(
 )
 
 event_tables = [_event_table(table, _of_kind(kind)) for kind, table in projecting.ONE_KIND.items()]
-task_executions = _event_table(TASK_EXECUTIONS, projecting.executions)
+task_executions = _event_table(TASK_EXECUTIONS, _executions)
 recorder_reports = _event_table(RECORDER_REPORTS, projecting.reports)
 
 event_counts = table_assets(

@@ -4,11 +4,13 @@ What belongs here: wiring. What does not: computing; those are plain functions o
 """
 
 import logging
+from collections.abc import Callable
 
 import dagster as dg
 import polars as pl
 
 from pipeline.capture.otel.spans import SPAN_KIND
+from pipeline.errors import PipelineError
 from pipeline.settings.alerts import load_alerts
 from pipeline.settings.places import data_directory
 from pipeline.settings.telemetry import load_telemetry
@@ -115,8 +117,8 @@ def _retention_steps(step: Step) -> list[Computed]:
     for what, count in steps["step"].value_counts().iter_rows():
         step.log(f"{what}: {count} hour(s) of tables are due.")
     if steps.height and step.config["apply"]:
-        steps = apply_steps(step.warehouse, steps, data_directory())
-        step.log("Done: every step was applied.")
+        steps = apply_steps(step.warehouse, steps, data_directory(), remove_raw=step.config["remove_raw"])
+        step.log(f"Done: {steps['applied'].sum()} step(s) of {steps.height} were applied.")
     return [Computed(steps)]
 
 
@@ -141,7 +143,31 @@ def _targets_are_met(_: Step, frame: pl.DataFrame) -> Finding:
     return Finding(passed=missed.height == 0, description=named or "every target that has a value is met")
 
 
-def _nothing_fired(_: Step, frame: pl.DataFrame) -> Finding:
+def _alert_checks() -> dict[str, Check]:
+    """One check per alert of alerts.yaml, as the file stands when definitions are loaded, and one for all.
+
+    Of a file that cannot be read only the latter is left: the asset then fails with the sentence that says
+    why.
+    """
+    together = {"nothing_fired": Check("No alert of alerts.yaml fired.", _did_not_fire(None))}
+    try:
+        configured = load_alerts().alerts
+    except PipelineError as error:
+        log.error("alerts have no checks of their own: %s", error)
+        return together
+    return together | {
+        alert.name.replace("-", "_"): Check(
+            f"{alert.condition}: {alert.severity}. {alert.action}.", _did_not_fire(alert.name)
+        )
+        for alert in configured
+    }
+
+
+def _did_not_fire(name: str | None) -> Callable[[Step, pl.DataFrame], Finding]:
+    return lambda _, frame: _fired(frame if name is None else frame.filter(pl.col("name") == name))
+
+
+def _fired(frame: pl.DataFrame) -> Finding:
     fired = frame.filter(pl.col("state") == "fired")
     severe = fired.filter(pl.col("severity").is_in(ERRORS)).height
     return Finding(
@@ -210,9 +236,7 @@ collection_metrics = table_assets(
     reusable=False,
 )
 alerts = table_assets(
-    outputs=[
-        Output(ALERTS, checks={"nothing_fired": Check("No alert of alerts.yaml fired.", _nothing_fired)})
-    ],
+    outputs=[Output(ALERTS, checks=_alert_checks())],
     compute=_alerts,
     upstream=[COLLECTION_METRICS, AGENT_STATS, AGENT_TRENDS],
     reusable=False,
@@ -223,7 +247,10 @@ retention_steps = table_assets(
     upstream=[ALERTS],
     reusable=False,
     config_schema={
-        "apply": dg.Field(bool, default_value=False, description="Do what is due, not only show it.")
+        "apply": dg.Field(bool, default_value=False, description="Do what is due, not only show it."),
+        "remove_raw": dg.Field(
+            bool, default_value=False, description="With apply: raw segments beyond the warm window too."
+        ),
     },
 )
 

@@ -158,7 +158,8 @@ def join_points(tasks: pl.DataFrame, parts: Mapping[str, pl.DataFrame]) -> pl.Da
     """One row per task of ``tasks`` (as ``members`` gives them) with the columns of a data point joined.
 
     ``parts`` are frames by ``PARTS``; events of other tasks in them are left alone. Of several routings,
-    evaluations and executions the last counts; tokens and cost are sums over all executions.
+    evaluations and executions the last counts (of direct routings, in which nobody chose, the first, and
+    only where there is no other); tokens and cost are sums over all executions.
     """
     key = tasks.select(task_id="subject")
     of_tasks = {
@@ -167,7 +168,7 @@ def join_points(tasks: pl.DataFrame, parts: Mapping[str, pl.DataFrame]) -> pl.Da
     }
     received = of_tasks["task_received"].group_by("task_id").agg(pl.col(*_COLUMNS["task_received"]).first())
     routed = (
-        of_tasks["routing_decided"]
+        _by_weight(of_tasks["routing_decided"])
         .group_by("task_id")
         .agg(pl.col(*_COLUMNS["routing_decided"]).last(), routed_at=pl.col("happened_at").last())
         .rename({"agent": "routed_agent"})
@@ -194,6 +195,12 @@ def join_points(tasks: pl.DataFrame, parts: Mapping[str, pl.DataFrame]) -> pl.Da
         selected_agent=pl.coalesce("routed_agent", "worked_agent"),
         evaluated=pl.col("evaluated_at").is_not_null(),
     )
+
+
+def _by_weight(routings: pl.DataFrame) -> pl.DataFrame:
+    """Routings with the one that counts last in each task."""
+    direct = pl.col("strategy") == "direct"
+    return pl.concat([routings.filter(direct).reverse(), routings.filter(~direct)])
 
 
 def _executed(executions: pl.DataFrame) -> pl.DataFrame:

@@ -6,6 +6,8 @@ What belongs here: which rows are read for the join. What does not: the join its
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
 
 from pipeline.capture.events import TASK_KINDS
@@ -16,7 +18,8 @@ from pipeline.settings.telemetry import Loading
 from pipeline.telemetry.archive import Archive
 from pipeline.telemetry.joining import PARTS, following, join_points, members, part_columns
 from pipeline.telemetry.places import LOADED_MARK, hour_folder
-from pipeline.telemetry.projecting import ONE_KIND
+from pipeline.telemetry.projecting import ONE_KIND, executions
+from pipeline.telemetry.rolling_up import roll_up, span_parts
 from pipeline.telemetry.tables import DATA_POINTS, TASK_EXECUTIONS
 from pipeline.telemetry.validating import is_audited, private_tasks, validate_points
 from pipeline.warehouse.store import Warehouse
@@ -34,8 +37,29 @@ def data_points(archive: Archive, warehouse: Warehouse, hour: Hour, settings: Lo
     parts = {part: _loaded_part(warehouse, part, hour) for part in PARTS}
     for part, frame in following(archive, elsewhere, tasks.select("subject")).items():
         parts[part] = pl.concat([parts[part], frame.cast(parts[part].schema)])
+    parts["executions"] = _rolled_up(archive, parts["executions"], tasks["subject"], [hour, *elsewhere])
     private = _audited(archive, [hour, *elsewhere], tasks, settings)
     return validate_points(join_points(tasks, parts), hour, settings, private)
+
+
+def task_executions(archive: Archive, hour: Hour, horizon: int) -> pl.DataFrame:
+    """``telemetry.task_executions``; what an execution does not state is added up from its spans, which may
+    have ended up to ``horizon`` hours before it."""
+    found = executions(archive, hour)
+    if found.is_empty():
+        return found
+    earliest = Hour(hour.start - timedelta(hours=horizon))
+    return _rolled_up(archive, found, found["task_id"], [earliest, hour])
+
+
+def _rolled_up(
+    archive: Archive, executions: pl.DataFrame, tasks: pl.Series, hours: list[Hour]
+) -> pl.DataFrame:
+    """The executions with their spans of all hours from the first to the last of ``hours``."""
+    first, last = min(hours), max(hours)
+    between = int((last.start - first.start) / timedelta(hours=1)) + 1
+    every = [Hour(first.start + timedelta(hours=step)) for step in range(between)]
+    return roll_up(executions, span_parts(archive, every, tasks))
 
 
 def mark_loaded(archive: Archive, hour: Hour) -> None:

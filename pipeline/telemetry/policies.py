@@ -27,7 +27,10 @@ from pipeline.errors import ConfigurationError, InputError
 from pipeline.hours import Hour
 from pipeline.settings.files import Settings
 from pipeline.telemetry.aggregate_tables import ROUTING_ARMS, UNKNOWN
+from pipeline.telemetry.retaining import warm_files
 from pipeline.telemetry.statistics import Z95
+from pipeline.telemetry.tables import DATA_POINTS
+from pipeline.warehouse.statements import ledger_entries
 from pipeline.warehouse.store import Warehouse
 
 FOLDS = 5
@@ -37,12 +40,11 @@ SMALLEST_LOG = 30
 CONTEXT = ["task_type", "complexity"]
 
 _LOG = f"""
-    SELECT task_id, coalesce(task_type, '{UNKNOWN}') AS task_type,
+    SELECT hour, task_id, coalesce(task_type, '{UNKNOWN}') AS task_type,
         coalesce(complexity, '{UNKNOWN}') AS complexity,
         selected_agent AS agent, propensity, %s AS reward
-    FROM telemetry.data_points
+    FROM %s
     WHERE hour >= $start AND hour <= $end AND synthetic = $synthetic AND selected_agent IS NOT NULL
-    ORDER BY task_id
 """
 _REWARDS = {"quality": "overall_score", "success": "success::INT::DOUBLE"}
 
@@ -113,11 +115,29 @@ def load_policy(place: Path) -> Policy:
 
 
 def read_log(
-    connection: duckdb.DuckDBPyConnection, start: Hour, end: Hour, *, reward: str, synthetic: bool
+    warehouse: Warehouse, folder: Path, start: Hour, end: Hour, *, reward: str, synthetic: bool
 ) -> pl.DataFrame:
-    """Logged decisions: ``task_id, task_type, complexity, agent, propensity, reward``."""
+    """Logged decisions: ``task_id, task_type, complexity, agent, propensity, reward``.
+
+    Hours that retention moved are read from their Parquet files in ``folder``, the data folder.
+    """
     values = {"start": start.start, "end": end.start, "synthetic": synthetic}
-    return connection.execute(_LOG % _REWARDS[reward], values).pl()
+    with warehouse.reading() as connection:
+        hot = connection.execute(_LOG % (_REWARDS[reward], DATA_POINTS.name), values).pl()
+        standing = {entry.hour for entry in ledger_entries(connection, DATA_POINTS)}
+    # An hour that was loaded again after it was moved counts as the table has it.
+    files = [
+        str(place)
+        for hour, place in warm_files(folder, DATA_POINTS)
+        if start <= hour <= end and hour not in standing
+    ]
+    if files:
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            source = "read_parquet($files, union_by_name = true)"
+            warm = connection.execute(_LOG % (_REWARDS[reward], source), values | {"files": files}).pl()
+        hot = pl.concat([hot, warm.cast(hot.schema)])
+    return hot.sort("hour", "task_id").drop("hour")
 
 
 def read_arms(warehouse: Warehouse, before: Hour, *, synthetic: bool) -> pl.DataFrame:

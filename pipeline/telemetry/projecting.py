@@ -212,6 +212,21 @@ PROJECTIONS: dict[str, Projection] = {
             ),
         },
     ),
+    "span_ended": Projection(
+        {
+            **dict.fromkeys(("trace_id", "span_id", "parent_span_id", "operation", "model"), _TEXT),
+            "tokens": dict.fromkeys(_TOKEN_PARTS[:4], _COUNT),
+            "cost_usd": _NUMBER,
+        },
+        {
+            **_same("trace_id", "span_id", "parent_span_id", "model", "cost_usd"),
+            "operation": "coalesce(b.operation, 'other')",
+            **{
+                f"tokens_{part}": f"CASE WHEN b.tokens IS NOT NULL THEN coalesce(b.tokens.{part}, 0) END"
+                for part in _TOKEN_PARTS[:4]
+            },
+        },
+    ),
 }
 """Projections by kind of event."""
 
@@ -256,7 +271,7 @@ def table_rows(archive: Archive, kind: str, hour: Hour) -> pl.DataFrame:
 
 
 def executions(archive: Archive, hour: Hour) -> pl.DataFrame:
-    """``telemetry.task_executions``: starts and ends of ``hour`` joined by task and execution."""
+    """``telemetry.task_executions``: starts and ends of ``hour`` joined by task and execution, as stated."""
     started = projected(archive, "execution_started", hour)
     completed = projected(archive, "execution_completed", hour)
     if started is None or completed is None:

@@ -1,12 +1,15 @@
 """What is kept how long: hot in tables, warm in Parquet, aggregates for years.
 
-What belongs here: naming what is due, and doing it when told to. What does not: raw segments
-(``archiving``), which stay until an explicit erasure. Each step is shown in ``telemetry.retention_steps``
-before it is done.
+What belongs here: naming what is due, and doing it when told to. What does not: archiving segments
+(``archiving``). Each step is shown in ``telemetry.retention_steps`` before it is done.
+
+Raw archived segments (``raw/events``) are no tier: everything is loaded again from them, also with code of
+later. Those older than the warm window are shown as removable and go only when a launch says ``remove_raw``.
 """
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ from pipeline.errors import WarehouseError
 from pipeline.hours import Hour
 from pipeline.settings.telemetry import Retention
 from pipeline.telemetry.aggregate_tables import FLAGGED_POINTS, HOUR_TABLES, RETENTION_STEPS
+from pipeline.telemetry.archiving import archived_hours
+from pipeline.telemetry.places import hour_folder
 from pipeline.telemetry.span_tables import SPANS
 from pipeline.telemetry.tables import EVENT_SEGMENTS, LOADED_TABLES
 from pipeline.warehouse.statements import delete_rows, ledger_entries, select_hour
@@ -30,6 +35,10 @@ HOT_TABLES: tuple[Table, ...] = (
     FLAGGED_POINTS,
     SPANS,
 )
+RAW = Path("raw") / "events"
+EVENTS = "raw events"
+"""What stands for a table where raw segments are meant."""
+
 AGGREGATE_TABLES: tuple[Table, ...] = (
     EVENT_SEGMENTS,
     *(table for table in HOUR_TABLES if table != FLAGGED_POINTS),
@@ -55,16 +64,32 @@ def due_steps(warehouse: Warehouse, hour: Hour, settings: Retention, folder: Pat
     files = [
         _step(hour, table, kept.start, "remove_parquet", None, warm_file(table, kept))
         for table in HOT_TABLES
-        for kept in _warm_hours(folder, table)
+        for kept, _ in warm_files(folder, table)
         if kept.end <= warm
     ]
-    return RETENTION_STEPS.frame([*moves, *removals, *files]).unique(RETENTION_STEPS.key, maintain_order=True)
+    raw = [
+        _step(hour, EVENTS, kept.start, "remove_raw", None, str(_raw_folder(kept)))
+        for kept in archived_hours(folder / RAW)
+        if kept.end <= warm
+    ]
+    return RETENTION_STEPS.frame([*moves, *removals, *files, *raw]).unique(
+        RETENTION_STEPS.key, maintain_order=True
+    )
 
 
-def apply_steps(warehouse: Warehouse, steps: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """Do what ``steps`` say; the same rows, applied. A file is whole before the rows it holds are removed."""
+def apply_steps(
+    warehouse: Warehouse, steps: pl.DataFrame, folder: Path, *, remove_raw: bool = False
+) -> pl.DataFrame:
+    """Do what ``steps`` say; the same rows, applied. A file is whole before the rows it holds are removed.
+
+    Raw segments go with ``remove_raw`` only.
+    """
     tables = {table.name: table for table in (*HOT_TABLES, *AGGREGATE_TABLES)}
     for step in steps.iter_rows(named=True):
+        if step["step"] == "remove_raw":
+            if remove_raw:
+                shutil.rmtree(folder / step["file"])
+            continue
         table, hour = tables[step["table_name"]], Hour.of(step["kept_hour"])
         if step["step"] == "move_to_parquet":
             _move(warehouse, table, hour, folder / step["file"])
@@ -73,7 +98,7 @@ def apply_steps(warehouse: Warehouse, steps: pl.DataFrame, folder: Path) -> pl.D
         else:
             with warehouse.writing() as connection:
                 delete_rows(connection, table, hour)
-    return steps.with_columns(applied=pl.lit(value=True))
+    return steps.with_columns(applied=pl.lit(value=remove_raw) | (pl.col("step") != "remove_raw"))
 
 
 def warm_file(table: Table, hour: Hour) -> str:
@@ -111,17 +136,22 @@ def _hours_before(
     return sorted((entry.hour, entry.rows) for entry in entries if entry.hour.end <= end)
 
 
-def _warm_hours(folder: Path, table: Table) -> list[Hour]:
+def warm_files(folder: Path, table: Table) -> list[tuple[Hour, Path]]:
+    """The hours of a table that were moved, oldest first, and their files; ``folder`` is the data folder."""
     files = (folder / "warm" / table.name).glob("????-??-??-??.parquet")
-    return sorted(Hour.parse(f"{file.stem}:00") for file in files)
+    return sorted((Hour.parse(f"{file.stem}:00"), file) for file in files)
+
+
+def _raw_folder(hour: Hour) -> Path:
+    return hour_folder(RAW, hour)
 
 
 def _step(  # noqa: PLR0917 - the columns in their order
-    hour: Hour, table: Table, kept: datetime, step: str, rows: int | None, file: str | None
+    hour: Hour, table: Table | str, kept: datetime, step: str, rows: int | None, file: str | None
 ) -> dict[str, Any]:
     return {
         "hour": hour.start,
-        "table_name": table.name,
+        "table_name": table if isinstance(table, str) else table.name,
         "kept_hour": kept,
         "step": step,
         "rows": rows,

@@ -25,6 +25,8 @@ LARGEST_UNPACKED = 64_000_000
 DEEPEST_VALUE = 20
 _HEX_FIELDS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
 _HEX = re.compile(r"[0-9a-fA-F]*\Z", re.ASCII)
+_REMOTE = 0x300
+"""Flags of a span whose exporter knows that the parent is of another process (OTLP, SpanFlags)."""
 _ERROR_STATUS = 2
 
 
@@ -140,6 +142,7 @@ def _span(found: Any, resource: dict[str, Any], scope: str) -> Span:
         ),
         resource=resource,
         scope=scope,
+        remote_parent=found.flags & _REMOTE == _REMOTE,
     )
 
 

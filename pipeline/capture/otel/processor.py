@@ -8,7 +8,9 @@ What belongs here: the SDK's spans as ours, and handing them to a writer. What d
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -27,24 +29,34 @@ class SpoolSpanProcessor(SpanProcessor):
 
     def __init__(self, writer: SpanWriter, *, max_waiting: int = 2_000) -> None:
         self._writer, self._max_waiting = writer, max_waiting
+        self._begin()
+        _PROCESSORS.add(self)
+        self.lost = 0
+        """Spans that neither the spool nor a second directory took; the reports count them too."""
+
+    def _begin(self) -> None:
         self._waiting: list[Span] = []
         self._lock = threading.Lock()
-        self.lost = 0
-        """Spans that could not be written."""
+
+    def after_fork(self) -> None:
+        """In the child: what waits is the parent's to write."""
+        self._begin()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take the span; write where it is a local root, or where much waits."""
         with self._lock:
             self._waiting.append(plain_span(span))
-            is_root = span.parent is None or span.parent.is_remote
-            due = is_root or len(self._waiting) >= self._max_waiting
+            due = self._waiting[-1].is_local_root or len(self._waiting) >= self._max_waiting
         if due:
             self._write()
 
     def shutdown(self) -> None:
         """Write what waits and the last report."""
         self._write()
-        self._writer.close()
+        try:
+            self._writer.close()
+        except OSError as error:
+            log.error("the last report of the span processor was not written: %s", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Write what waits; whether nothing was lost by it."""
@@ -57,9 +69,20 @@ class SpoolSpanProcessor(SpanProcessor):
             self._writer.write(occurrences(batch))
         except OSError as error:
             self.lost += len(batch)
+            self._writer.note_lost(len(batch), error)
             log.error("%d span(s) were not written: %s", len(batch), error)
             return False
         return True
+
+
+def _after_fork() -> None:
+    for processor in list(_PROCESSORS):
+        processor.after_fork()
+
+
+_PROCESSORS: weakref.WeakSet[SpoolSpanProcessor] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def plain_span(span: ReadableSpan) -> Span:
@@ -82,6 +105,7 @@ def plain_span(span: ReadableSpan) -> Span:
         ),
         resource=_plain(span.resource.attributes),
         scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+        remote_parent=span.parent is not None and span.parent.is_remote,
     )
 
 

@@ -18,7 +18,7 @@ Operation = Literal["agent", "tool", "model", "embedding", "retrieval", "step", 
 @dataclass(frozen=True)
 class Span:
     """A finished span: ids in lower-case hexadecimal, times in nanoseconds since 1970 UTC, plain attribute
-    values.
+    values; ``remote_parent``: its parent is a span of another process.
     """
 
     trace_id: str
@@ -33,6 +33,12 @@ class Span:
     events: tuple[dict[str, Any], ...] = ()
     resource: dict[str, Any] = field(default_factory=dict)
     scope: str = ""
+    remote_parent: bool = False
+
+    @property
+    def is_local_root(self) -> bool:
+        """Whether no span of the same process is above it."""
+        return not self.parent_id or self.remote_parent
 
 
 class SpanEnded(Body, frozen=True, kw_only=True):

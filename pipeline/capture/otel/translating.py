@@ -1,8 +1,11 @@
 """Spans as events: agents become executions, tools tool calls, and every span is kept whole.
 
-What belongs here: which events a batch of spans gives. What does not: writing them (``writing``). A span
-without a parent is a task: received, routed directly (nobody chose) and executed. Ids of events follow from
-trace and span, so that a batch sent twice gives the same ids.
+What belongs here: which events a batch of spans gives. What does not: writing them (``writing``). An
+outermost execution is a task: received, routed directly (nobody chose) and executed. Outermost is what has no
+execution above it in its batch: an agent below an agent that is sent apart from it is received as well, for
+the same task, and the loader takes the first. Sums over the spans of an execution are the loader's too
+(``pipeline.telemetry.rolling_up``), since they come in any number of batches. Ids of events follow from trace
+and span, so that a batch sent twice gives the same ids.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from pipeline.capture.events import (
     ExecutionStarted,
     RoutingDecided,
     TaskReceived,
-    Tokens,
     ToolCalled,
 )
 from pipeline.capture.kinds import Body
@@ -83,14 +85,14 @@ def _of_span(span: Span, meanings: Meanings, by_id: Known) -> list[Occurrence]:
         bodies.append(("tool_called", span.ended, _tool_call(span, meaning, meanings, by_id)))
     if _is_execution(span, meaning):
         agent = _agent(span, meaning)
-        bodies += _execution(span, meaning, agent, meanings, by_id)
-        if not span.parent_id:
+        bodies += _execution(span, meaning, agent)
+        if span.is_local_root or _execution_above(span, meanings, by_id) is None:
             bodies += _task(span, agent)
     return [Occurrence(event_id(span, kind, at), kind, subject, at, body) for kind, at, body in bodies]
 
 
 def _is_execution(span: Span, meaning: Meaning) -> bool:
-    return meaning.operation == "agent" or (not span.parent_id and meaning.operation != "other")
+    return meaning.operation == "agent" or (span.is_local_root and meaning.operation != "other")
 
 
 def _subject(span: Span, by_id: Known) -> str:
@@ -128,36 +130,26 @@ def _task(span: Span, agent: str) -> list[tuple[str, int, Body]]:
     return [("task_received", span.started, received), ("routing_decided", span.started, decided)]
 
 
-def _execution(
-    span: Span, meaning: Meaning, agent: str, meanings: Meanings, by_id: Known
-) -> list[tuple[str, int, Body]]:
-    model_spans = [
-        other
-        for key, other in meanings.items()
-        if other.operation == "model" and _execution_of(by_id[key], meanings, by_id) == span.span_id
-    ]
-    tokens = meaning.tokens or _sum_tokens([other.tokens for other in model_spans if other.tokens])
-    costs = [other.cost_usd for other in model_spans if other.cost_usd is not None]
-    tools = sum(
-        other.operation == "tool" and _execution_of(by_id[key], meanings, by_id) == span.span_id
-        for key, other in meanings.items()
-    )
-    model = meaning.model or next((other.model for other in model_spans if other.model), None)
+def _execution(span: Span, meaning: Meaning, agent: str) -> list[tuple[str, int, Body]]:
     ended = ExecutionCompleted(
         execution_id=span.span_id,
         agent=agent,
-        model=model,
+        model=meaning.model,
         success=not span.failed,
         failure_reason=_failure(span),
         failure_message=text_of(span.status_message),
         latency_ms=max(0, span.ended - span.started) / 1e6,
-        tokens=tokens,
-        cost_usd=meaning.cost_usd if meaning.cost_usd is not None else (sum(costs) if costs else None),
-        tool_call_count=tools,
+        tokens=meaning.tokens,
+        cost_usd=meaning.cost_usd,
         output=meaning.output,
     )
-    started = ExecutionStarted(execution_id=span.span_id, agent=agent, model=model)
+    started = ExecutionStarted(execution_id=span.span_id, agent=agent, model=meaning.model)
     return [("execution_started", span.started, started), ("execution_completed", span.ended, ended)]
+
+
+def _execution_above(span: Span, meanings: Meanings, by_id: Known) -> str | None:
+    above = by_id.get((span.trace_id, span.parent_id))
+    return None if above is None else _execution_of(above, meanings, by_id)
 
 
 def _execution_of(span: Span, meanings: Meanings, by_id: Known) -> str | None:
@@ -213,13 +205,6 @@ def _whole(span: Span, meaning: Meaning) -> SpanEnded:
         attributes=span.attributes,
         events=list(span.events),
     )
-
-
-def _sum_tokens(parts: list[Tokens]) -> Tokens | None:
-    if not parts:
-        return None
-    names = ("input", "output", "cached", "reasoning", "tool")
-    return Tokens(**{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
 def _failure(span: Span) -> str | None:

@@ -1,12 +1,13 @@
 """Events of spans into the spool: redacted, numbered, and on the disk before anybody is told so.
 
-What belongs here: one process's segments with an fsync for each batch. What does not: which events there
-are (``translating``). The form of segments and lines is the spool's: a hidden name, a lock, then the
-segment's name.
+What belongs here: one process's events, numbers and reports. What does not: which events there are
+(``translating``), the files (``synced_segments``). Where the spool is full or read-only the second directory
+is written, as by a recorder; where that fails too, the caller is told and nothing counts as written.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -14,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,26 +26,20 @@ import msgspec
 from pipeline import __version__
 from pipeline.capture.envelope import SCHEMA_VERSION, Envelope, Provenance
 from pipeline.capture.kinds import Body
+from pipeline.capture.otel.synced_segments import SyncedSegments
 from pipeline.capture.otel.translating import CROCKFORD, Occurrence
 from pipeline.capture.reports import EventQuarantined, RecorderReport, RecorderStarted, RecorderStopped
-from pipeline.capture.spool import hour_folder, line_of, segment_name, spool_directory
+from pipeline.capture.spool import fallback_directories, hour_folder, line_of, spool_directory
+from pipeline.capture.tally import Tally
 from pipeline.privacy.acting import Redactor
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; the segment's name says so
-    fcntl = None  # type: ignore[assignment]
 
 REMEMBERED_IDS = 500_000
 """Ids of written events that a copy is recognised by; older copies are left out by the loader."""
 
-OPEN_SEGMENTS = 3
-"""Hours that may be written at a time; a span that ended hours ago belongs to its own hour."""
-
-LARGEST_SEGMENT = 64_000_000
-"""Bytes after which a segment is closed and the next one begun."""
-
 HALT_FILE = "halt.json"
+
+REPORT_SECONDS = 600
+"""A writer that is busy reports at least this often, so that a killed one leaves little untold."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,76 +50,70 @@ def new_ulid() -> str:
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-class _Segment:
-    """A locked file that one process appends to."""
-
-    def __init__(self, folder: Path, process: str, number: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        place = folder / segment_name(process, number, locks=fcntl is not None)
-        hidden = folder / f".{place.name}"
-        self.size = 0
-        self.descriptor = os.open(
-            hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
-        if fcntl is not None:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
-        hidden.rename(place)
-        for directory in (folder, folder.parent):
-            _sync_directory(directory)
-
-    def append(self, data: bytes) -> None:
-        """Append and wait for the disk."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
-        os.fsync(self.descriptor)
-        self.size += len(data)
-
-    def cut(self) -> None:
-        """Take back what a failed append may have left."""
-        os.ftruncate(self.descriptor, self.size)
-
-    def close(self) -> None:
-        """Drop the lock: nobody will append any more."""
-        os.close(self.descriptor)
-
-
 class SpanWriter:
     """Writes occurrences into the spool; safe to share between threads."""
 
     def __init__(
-        self, directory: Path | None = None, *, redactor: Redactor, application: str = "opentelemetry"
+        self,
+        directory: Path | None = None,
+        *,
+        redactor: Redactor,
+        application: str = "opentelemetry",
+        second: Sequence[Path] | None = None,
     ) -> None:
         self.directory = directory or spool_directory()
+        others = fallback_directories(self.directory) if second is None else second
+        self.directories = (self.directory, *others)
+        self._redactor, self._application = redactor, application
+        self._begin(None)
+        _WRITERS.add(self)
+
+    def _begin(self, parent: str | None) -> None:
+        """State of one process; a fork begins anew."""
         self.process = new_ulid()
-        self._redactor = redactor
         self._provenance = Provenance(
             host=socket.gethostname() or "unknown",
             pid=os.getpid(),
             library=__version__,
-            application=application,
+            application=self._application,
         )
         self._lock = threading.Lock()
-        self._segments: OrderedDict[str, _Segment] = OrderedDict()
-        self._number = self._sequence = 0
+        self._segments = SyncedSegments(self.directories, self.process)
+        self._sequence = 0
         self._written: OrderedDict[str, None] = OrderedDict()
-        self._tally: dict[str, int] = dict.fromkeys(("emitted", "redacted", "quarantined", "dropped_text"), 0)
-        self._since = time.time_ns()
+        self._period = Tally()
+        self._parent, self._introduced = parent, False
+        if parent is None:
+            with self._lock:
+                self._introduce()
+
+    def _introduce(self) -> None:
+        """The first event of a process; a fork writes it when it first has something to say."""
+        if self._introduced:
+            return
         started = RecorderStarted(
             host=self._provenance.host,
             pid=os.getpid(),
             library=__version__,
             python=platform.python_version(),
-            application=application,
+            application=self._application,
+            parent_process=self._parent,
         )
-        with self._lock:
-            self._append([self._own("recorder_started", started)])
+        self._append([self._own("recorder_started", started)])
+        self._introduced = True
+
+    def after_fork(self) -> None:
+        """In the child: its own process id, numbers, counts and segments; the parent's are let go."""
+        self._segments.close()
+        self._begin(self.process)
 
     def write(self, found: Sequence[Occurrence]) -> int:
         """Make the events durable; how many were new. Raises ``OSError`` where the disk refuses: nothing is
         lost silently, the caller says so to whoever sent them."""
         halted = (self.directory / HALT_FILE).exists()
         with self._lock:
+            self._introduce()
+            self._report_if_due()
             new = [
                 each for each in {each.id: each for each in found}.values() if each.id not in self._written
             ]
@@ -134,12 +124,22 @@ class SpanWriter:
                 self._written.popitem(last=False)
             return len(new)
 
-    def close(self) -> None:
-        """Write the last report and close every segment."""
+    def note_lost(self, count: int, error: OSError) -> None:
+        """Count events that no directory took and that nobody will send again; the next report says so."""
         with self._lock:
-            self._append([self._own("recorder_stopped", self._report(RecorderStopped))])
-            while self._segments:
-                self._segments.popitem()[1].close()
+            # They use up numbers, as a recorder's do, so that the hour's coverage knows of them.
+            self._sequence += count
+            self._period.emitted += count
+            self._period.failed[errno.errorcode.get(error.errno or 0, type(error).__name__)] += count
+
+    def close(self) -> None:
+        """Write the last report and close every segment; ``OSError`` where no directory takes the report."""
+        with self._lock:
+            try:
+                self._introduce()
+                self._say("recorder_stopped", RecorderStopped)
+            finally:
+                self._segments.close()
 
     def _append(self, events: list[Occurrence]) -> None:
         by_hour: dict[str, list[Occurrence]] = {}
@@ -147,38 +147,32 @@ class SpanWriter:
             by_hour.setdefault(hour_folder(event.at), []).append(event)
         for folder, group in by_hour.items():
             before = self._sequence
+            data = b"".join([line_of(self._envelope(event)) for event in group])
             try:
-                self._segment(folder).append(b"".join([line_of(self._envelope(event)) for event in group]))
+                place = self._segments.append(folder, data)
             except OSError:
                 # Numbers of lines that are in no segment would look like lost events.
                 self._sequence = before
-                self._give_up(folder)
                 raise
-            self._tally["emitted"] += len(group)
+            self._count(group, len(data), place)
 
-    def _give_up(self, folder: str) -> None:
-        """Close a segment that could not be written, without the part of a line that may stand at its end."""
-        segment = self._segments.pop(folder, None)
-        if segment is not None:
-            segment.cut()
-            segment.close()
+    def _count(self, written: list[Occurrence], size: int, place: int) -> None:
+        period, now = self._period, time.time_ns()
+        period.since = period.since or now
+        period.until, period.last_sequence = now, self._sequence
+        period.emitted += len(written)
+        period.written += len(written)
+        period.bytes_written += size
+        period.in_second_directory += len(written) if place else 0
+        period.received_tasks += sum(event.kind == "task_received" for event in written)
 
-    def _segment(self, folder: str) -> _Segment:
-        segment = self._segments.get(folder)
-        if segment is not None and segment.size < LARGEST_SEGMENT:
-            self._segments.move_to_end(folder)
-            return segment
-        if segment is not None:
-            self._segments.pop(folder).close()
-        self._number += 1
-        opened = _Segment(self.directory / folder, self.process, self._number)
-        self._segments[folder] = opened
-        now = hour_folder(time.time_ns())
-        for old in [name for name in self._segments if name not in (folder, now)][
-            : -OPEN_SEGMENTS + 1 or None
-        ]:
-            self._segments.pop(old).close()
-        return opened
+    def _report_if_due(self) -> None:
+        """A report in the first batch of an hour, and every ``REPORT_SECONDS`` while spans come."""
+        now = time.time_ns()
+        since = self._period.since or now
+        if hour_folder(now) == hour_folder(since) and now - since < REPORT_SECONDS * 1_000_000_000:
+            return
+        self._say("recorder_report", RecorderReport)
 
     def _envelope(self, event: Occurrence) -> Envelope:
         self._sequence += 1
@@ -202,18 +196,18 @@ class SpanWriter:
         record: dict[str, Any] = msgspec.to_builtins(event.body)
         if halted and any(name in record for name in event.body.text_fields):
             record = {name: value for name, value in record.items() if name not in event.body.text_fields}
-            self._tally["dropped_text"] += 1
+            self._period.dropped_text += 1
         outcome = self._redactor.apply(record)
         reason = "the door refused it" if outcome.status == "quarantined" else ""
         if outcome.status == "changed":
-            self._tally["redacted"] += 1
+            self._period.redacted += 1
         if not reason:
             try:
                 body = msgspec.convert(outcome.record, type(event.body))
                 return event._replace(body=body, subject=self._safe_subject(event.subject))
             except msgspec.ValidationError:
                 reason = "what the door left is no event"
-        self._tally["quarantined"] += 1
+        self._period.quarantined += 1
         mark = EventQuarantined(event_kind=event.kind, reason=reason, size_bytes=len(_encode(event.body)))
         return event._replace(kind="event_quarantined", body=mark, subject=self._safe_subject(event.subject))
 
@@ -224,25 +218,21 @@ class SpanWriter:
     def _own(self, kind: str, body: Body) -> Occurrence:
         return Occurrence(new_ulid(), kind, self.process, time.time_ns(), body)
 
-    def _report(self, kind: type[RecorderReport]) -> RecorderReport:
-        counted = self._tally
-        return kind(
-            since=self._since,
-            until=time.time_ns(),
-            emitted=counted["emitted"],
-            written=counted["emitted"],
-            redacted=counted["redacted"],
-            quarantined=counted["quarantined"],
-            dropped_text=counted["dropped_text"],
-            last_sequence=self._sequence,
-        )
+    def _say(self, kind: str, body: type[RecorderReport]) -> None:
+        """Write the counts since the last report; counting begins again once they are written."""
+        counted, self._period = self._period, Tally()
+        try:
+            self._append([self._own(kind, body(**counted.fields()))])
+        except OSError:
+            self._period = counted
+            raise
 
 
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot open a directory, and writes its entries through
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _after_fork() -> None:
+    for writer in list(_WRITERS):
+        writer.after_fork()
+
+
+_WRITERS: weakref.WeakSet[SpanWriter] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
