@@ -69,13 +69,7 @@ class Gate:
     def _clean(self, examples: Sequence[Example]) -> Iterator[Example]:
         """Examples as the door lets them pass, fit for their format and within the budget."""
         for example in examples:
-            outcome = self._redactor.apply(without_nulls(example.row))
-            if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
-                self.refused["quarantined"] += 1
-                continue
-            self.found.update(finding.type for finding in outcome.findings)
-            example.row = outcome.record
-            problem = self._problem(example)
+            problem = self._through_the_door(example) or self._problem(example)
             if problem:
                 self.refused[problem] += 1
                 continue
@@ -83,14 +77,27 @@ class Gate:
             example.agent_version = self._show(example.agent_version)
             yield example
 
+    def _through_the_door(self, example: Example) -> str | None:
+        """Give the example the row that the door lets pass, and its line; or say why it does not."""
+        row = without_nulls(example.row)
+        try:
+            line = line_of(row)
+        except UnicodeEncodeError:
+            return "no_utf8"
+        passed, outcome = self._redactor.apply_json(line)
+        if outcome.status == "clean":
+            example.row, example.line = row, passed
+            return None
+        if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
+            return "quarantined"
+        self.found.update(finding.type for finding in outcome.findings)
+        example.row, example.line = outcome.record, line_of(outcome.record)
+        return None
+
     def _problem(self, example: Example) -> str | None:
         problem = next(self._check(example.row), None)
         if problem is not None:
             return "equal_texts_behind_the_door" if "same text" in problem else f"format: {problem}"
-        try:
-            example.line = line_of(example.row)
-        except UnicodeEncodeError:
-            return "no_utf8"
         example.tokens = tokens_of(example.row, self._count)
         return "over_budget" if example.tokens > self._criteria.token_budget else None
 

@@ -66,7 +66,7 @@ def quotas(criteria: Criteria) -> dict[str, int]:
     if criteria.complexity_distribution is None:
         return {"*": criteria.maximum_rows}
     return {
-        complexity: int(share * criteria.maximum_rows)
+        complexity: int(share * criteria.maximum_rows + 1e-6)  # .29 of 100 is 28.999…
         for complexity, share in criteria.complexity_distribution.items()
     }
 
