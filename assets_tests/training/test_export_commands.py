@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from pipeline.warehouse.store import Warehouse
 
 @pytest.fixture
 def state(data_directory: Path) -> Path:
-    mixed_state(12).into(data_directory)
+    mixed_state(8).into(data_directory)
     return data_directory
 
 
@@ -113,13 +114,18 @@ def test_wrong_calls(arguments: tuple[str, ...], code: int, message: str, data_d
     assert "Traceback" not in done.stderr
 
 
-def killed_at(step: int, out: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "assets_tests.training.killed_export", str(step), str(out)],
+def killed(folder: Path, *fractions: float) -> list[int]:
+    """Exits of exports killed after these shares of the calls that writing makes; the first is whole."""
+    done = subprocess.run(
+        [sys.executable, "-m", "assets_tests.training.killed_export", str(folder), *map(str, fractions)],
         capture_output=True,
         text=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    found: list[int] = json.loads(done.stdout)
+    assert found[0] == 0, done.stderr
+    return found[1:]
 
 
 def export_again(state: Path, out: Path) -> None:
@@ -127,35 +133,26 @@ def export_again(state: Path, out: Path) -> None:
 
 
 def test_sigkill_while_writing_leaves_no_directory_or_a_whole_one(state: Path, tmp_path: Path) -> None:
-    whole = killed_at(0, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    steps = int(whole.stdout)
-    drawn = random.Random(8)
-    outcomes = set()
-    for number, step in enumerate([*drawn.sample(range(1, steps), 2), steps]):
-        out = tmp_path / f"out{number}"
-        done = killed_at(step, out)
-        assert done.returncode == -signal.SIGKILL
-        outcomes.add(out.exists())
-        if out.exists():
-            assert verify(out, default_detector()).problems == {}
+    points = (0.01, 0.6, 1.0)
+    assert killed(tmp_path, *points) == [-signal.SIGKILL] * len(points)
+    outs = [tmp_path / f"out-{number}" for number in range(len(points))]
+    assert not outs[0].exists()
+    for out in outs:
+        assert not out.exists() or verify(out, default_detector()).problems == {}
+    for out in outs[1:2]:
         export_again(state, out)  # clears what was left
         assert verify(out, default_detector()).problems == {}
-        leftovers = [path.name for path in tmp_path.iterdir() if path.name.startswith(f".out{number}")]
-        assert leftovers == []
-    assert False in outcomes
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{out.name}.")] == []
 
 
-def test_sigkill_while_replacing_never_leaves_half_of_it(state: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    export_again(state, out)
-    steps = int(killed_at(0, out).stdout)
-    for step in (steps - 6,):
-        assert killed_at(step, out).returncode == -signal.SIGKILL
-        if out.exists():
-            assert verify(out, default_detector()).problems == {}
-        export_again(state, out)
-    assert verify(out, default_detector()).problems == {}
+def test_sigkill_while_replacing_leaves_the_old_one_or_the_new_one(state: Path, tmp_path: Path) -> None:
+    points = (0.5, 0.97, 0.99, 1.0)
+    export_again(state, tmp_path / "out-0")
+    for number in range(1, len(points)):
+        shutil.copytree(tmp_path / "out-0", tmp_path / f"out-{number}")
+    assert killed(tmp_path, *points) == [-signal.SIGKILL] * len(points)
+    for number in range(len(points)):
+        assert verify(tmp_path / f"out-{number}", default_detector()).problems == {}
 
 
 def test_sigkill_of_the_command_at_any_time(state: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.privacy.acting import Redactor
 from pipeline.settings.exports import Criteria
 from pipeline.training.budget import counter, tokens_of
 from pipeline.training.examples.example import Example
-from pipeline.training.examples.selecting import quotas
+from pipeline.training.examples.selecting import quotas, share_of
 from pipeline.training.near_duplicates import NearDuplicates
 from pipeline.training.writing.formats import part_of
 from pipeline.training.writing.rows import gist_of, hash_of, line_of, prompt_hash, without_nulls
@@ -125,6 +125,22 @@ class Gate:
         if self._near:
             self._near.add(gist, signature)
         self.accepted.append(example)
+
+    def balance(self) -> None:
+        """Keep the shares that ``complexity_distribution`` asks for: of what is plentiful the last go."""
+        shares = self._criteria.complexity_distribution
+        if shares is None:
+            return
+        found = Counter(example.complexity for example in self.accepted)
+        whole = min(found[complexity] / share for complexity, share in shares.items() if share)
+        room = {complexity: share_of(whole, share) for complexity, share in shares.items()}
+        kept = []
+        for example in self.accepted:
+            room[example.complexity] -= 1
+            if room[example.complexity] >= 0:
+                kept.append(example)
+        self.refused["over_its_share"] += len(self.accepted) - len(kept)
+        self.accepted = kept
 
     def _show(self, name: str) -> str:
         """A name as the door lets it pass."""

@@ -166,6 +166,7 @@ def _filled(
             except Refused as reason:
                 refused[str(reason)] += 1
         gate.offer(made)
+    gate.balance()
     refused["not_needed"] += stream.candidates.height - place
     return gate
 

@@ -1,4 +1,4 @@
-"""Putting a directory that is whole in its place, so that a reader or a crash sees the old one or the new one.
+"""Putting a directory that is whole in its place, so that readers and crashes see the old one or the new.
 
 What belongs here: temporary siblings, the switch, and what killed processes left. What does not: what stands
 in the directory (``repository``).

@@ -92,7 +92,10 @@ def is_export(directory: Path) -> bool:
     checksums = directory / CHECKSUMS
     if not checksums.is_file() or not (directory / MANIFEST).is_file():
         return False
-    named = {line.partition("  ")[2] for line in checksums.read_text(encoding="utf-8", errors="replace").splitlines()}
+    named = {
+        line.partition("  ")[2]
+        for line in checksums.read_text(encoding="utf-8", errors="replace").splitlines()
+    }
     return {MANIFEST, CARD} <= named
 
 
