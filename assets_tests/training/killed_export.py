@@ -1,8 +1,9 @@
 """A process that forks exports, each of which kills itself somewhere while its repository is written.
 
 ``python -m assets_tests.training.killed_export DIRECTORY FRACTION…`` exports to ``DIRECTORY/whole`` and
-counts the calls that writing makes; then, for each fraction, to ``DIRECTORY/out-N``, killed after that share of the
-calls. It prints how each ended as a JSON list. What stands at ``out-N`` is replaced. Modules are loaded once.
+counts the calls that writing makes; then, for each fraction, to ``DIRECTORY/out-N``, killed after that share
+of the calls. What stands at ``out-N`` is replaced. It prints how each ended as a JSON list. Modules are loaded
+once.
 """
 
 from __future__ import annotations

@@ -132,27 +132,20 @@ def export_again(state: Path, out: Path) -> None:
     export(Records(Warehouse(state / "warehouse.duckdb")), criteria("kto"), out, overwrite=True)
 
 
-def test_sigkill_while_writing_leaves_no_directory_or_a_whole_one(state: Path, tmp_path: Path) -> None:
-    points = (0.01, 0.6, 1.0)
-    assert killed(tmp_path, *points) == [-signal.SIGKILL] * len(points)
-    outs = [tmp_path / f"out-{number}" for number in range(len(points))]
+def test_sigkill_while_writing_leaves_none_or_a_whole_one(state: Path, tmp_path: Path) -> None:
+    fresh, replaced = (0.01, 0.6, 1.0), (0.5, 0.97, 0.99, 1.0)
+    outs = [tmp_path / f"out-{number}" for number in range(len(fresh + replaced))]
+    export_again(state, outs[-1])
+    for out in outs[len(fresh) : -1]:
+        shutil.copytree(outs[-1], out)
+    assert killed(tmp_path, *fresh, *replaced) == [-signal.SIGKILL] * len(outs)
     assert not outs[0].exists()
-    for out in outs:
+    for number, out in enumerate(outs):
+        assert out.exists() or number < len(fresh), "what is replaced is there all the time"
         assert not out.exists() or verify(out, default_detector()).problems == {}
-    for out in outs[1:2]:
-        export_again(state, out)  # clears what was left
-        assert verify(out, default_detector()).problems == {}
-        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{out.name}.")] == []
-
-
-def test_sigkill_while_replacing_leaves_the_old_one_or_the_new_one(state: Path, tmp_path: Path) -> None:
-    points = (0.5, 0.97, 0.99, 1.0)
-    export_again(state, tmp_path / "out-0")
-    for number in range(1, len(points)):
-        shutil.copytree(tmp_path / "out-0", tmp_path / f"out-{number}")
-    assert killed(tmp_path, *points) == [-signal.SIGKILL] * len(points)
-    for number in range(len(points)):
-        assert verify(tmp_path / f"out-{number}", default_detector()).problems == {}
+    export_again(state, outs[1])  # clears what was left
+    assert verify(outs[1], default_detector()).problems == {}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{outs[1].name}.")] == []
 
 
 def test_sigkill_of_the_command_at_any_time(state: Path, tmp_path: Path) -> None:
