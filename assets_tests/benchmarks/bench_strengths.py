@@ -86,7 +86,9 @@ def main() -> None:
     projected = project(recorded, HOUR)
     took = time.perf_counter() - started
     rows = projected["training.evaluations"].frame.height
-    print(f"projection: {rows:,} rows in {took:.2f} s, {took / bare:.1f} x decoding, {rows / took:,.0f} rows/s")
+    print(
+        f"projection: {rows:,} rows in {took:.2f} s, {took / bare:.1f} x decoding, {rows / took:,.0f} rows/s"
+    )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2:.2f} GB")
 
 

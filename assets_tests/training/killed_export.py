@@ -2,8 +2,7 @@
 
 ``python -m assets_tests.training.killed_export DIRECTORY FRACTION…`` exports to ``DIRECTORY/whole`` and
 counts the calls that writing makes; then, for each fraction, to ``DIRECTORY/out-N``, killed after that share
-of the calls. What stands at ``out-N`` is replaced. It prints how each ended as a JSON list. Modules are loaded
-once.
+of the calls. What stands at ``out-N`` is replaced. It prints how each ended as a JSON list.
 """
 
 from __future__ import annotations

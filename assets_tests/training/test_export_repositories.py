@@ -18,7 +18,7 @@ from pipeline.telemetry.halting import HaltedError
 from pipeline.training import exporting, placing
 from pipeline.training.examples.records import Records
 from pipeline.training.exporting import export
-from pipeline.training.repository import CHECKSUMS, MANIFEST, Written
+from pipeline.training.repository import CHECKSUMS, MANIFEST, Written, write_repository
 from pipeline.training.tracing import trace
 from pipeline.training.verifying import read_manifest, verify
 from pipeline.warehouse.store import Warehouse
@@ -143,7 +143,7 @@ def test_a_directory_that_appears_meanwhile_is_not_replaced(
     records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    write = exporting.write_repository
+    write = write_repository
 
     def too_late(*arguments: Any, **named: Any) -> Written:
         out.mkdir()

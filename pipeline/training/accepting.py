@@ -133,7 +133,7 @@ class Gate:
             return
         found = Counter(example.complexity for example in self.accepted)
         whole = min(found[complexity] / share for complexity, share in shares.items() if share)
-        room = {complexity: share_of(whole, share) for complexity, share in shares.items()}
+        room: dict[str, int] = {complexity: share_of(whole, share) for complexity, share in shares.items()}
         kept = []
         for example in self.accepted:
             room[example.complexity] -= 1
