@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.hours import Hour
 from pipeline.settings.exports import Criteria, Kind
 from pipeline.training.examples.records import Records
 from pipeline.training.projecting import EVENTS_SCHEMA, project
+from pipeline.training.repository import Written
 from pipeline.training.tables import RECORDS
 from pipeline.warehouse.store import Replacement, Warehouse
 
@@ -266,3 +268,17 @@ def criteria(kind: Kind, **changes: Any) -> Criteria:
 def take(iterable: Iterable[Any], count: int) -> list[Any]:
     """The first items."""
     return list(itertools.islice(iterable, count))
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def rows_of(written: Written, split: str = "train", part: str = "default") -> list[dict[str, Any]]:
+    facts = written.manifest["parts"][part]["splits"][split]
+    lines = (written.directory / facts["jsonl"]).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]

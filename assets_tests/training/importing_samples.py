@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+from pipeline.training.importing.signalling import Item, Malformed
+from pipeline.training.importing.writing import reader
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"seat": 3}'}}
 
@@ -204,3 +209,21 @@ HH: list[dict[str, Any]] = [
         "rejected": "\n\nHuman: Hi\n\nAssistant: No",
     }
 ]
+
+GOOD: dict[str, Any] = {
+    "tau-bench": [TAU],
+    "alpaca-eval": [ALPACA],
+    "swe-agent": SWE,
+    "atif": ATIF,
+    "otel": OTEL,
+    "hh-rlhf": HH,
+}
+
+
+def read(folder: Path, name: str, document: Any) -> list[Item | Malformed]:
+    lines = name == "hh-rlhf"
+    path = folder / ("data.jsonl" if lines else "data.json")
+    rows = document if isinstance(document, list) else [document]
+    text = "\n".join(json.dumps(row) for row in rows) if lines else json.dumps(document)
+    path.write_text(text, encoding="utf-8")
+    return list(reader(name)(path))

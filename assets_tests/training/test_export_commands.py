@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from pipeline.warehouse.store import Warehouse
 
 @pytest.fixture
 def state(data_directory: Path) -> Path:
-    mixed_state(12).into(data_directory)
+    mixed_state(8).into(data_directory)
     return data_directory
 
 
@@ -113,49 +114,38 @@ def test_wrong_calls(arguments: tuple[str, ...], code: int, message: str, data_d
     assert "Traceback" not in done.stderr
 
 
-def killed_at(step: int, out: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "assets_tests.training.killed_export", str(step), str(out)],
+def killed(folder: Path, *fractions: float) -> list[int]:
+    """Exits of exports killed after these shares of the calls that writing makes; the first is whole."""
+    done = subprocess.run(
+        [sys.executable, "-m", "assets_tests.training.killed_export", str(folder), *map(str, fractions)],
         capture_output=True,
         text=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    found: list[int] = json.loads(done.stdout)
+    assert found[0] == 0, done.stderr
+    return found[1:]
 
 
 def export_again(state: Path, out: Path) -> None:
     export(Records(Warehouse(state / "warehouse.duckdb")), criteria("kto"), out, overwrite=True)
 
 
-def test_sigkill_while_writing_leaves_no_directory_or_a_whole_one(state: Path, tmp_path: Path) -> None:
-    whole = killed_at(0, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    steps = int(whole.stdout)
-    drawn = random.Random(8)
-    outcomes = set()
-    for number, step in enumerate([*drawn.sample(range(1, steps), 2), steps]):
-        out = tmp_path / f"out{number}"
-        done = killed_at(step, out)
-        assert done.returncode == -signal.SIGKILL
-        outcomes.add(out.exists())
-        if out.exists():
-            assert verify(out, default_detector()).problems == {}
-        export_again(state, out)  # clears what was left
-        assert verify(out, default_detector()).problems == {}
-        leftovers = [path.name for path in tmp_path.iterdir() if path.name.startswith(f".out{number}")]
-        assert leftovers == []
-    assert False in outcomes
-
-
-def test_sigkill_while_replacing_never_leaves_half_of_it(state: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    export_again(state, out)
-    steps = int(killed_at(0, out).stdout)
-    for step in (steps - 6,):
-        assert killed_at(step, out).returncode == -signal.SIGKILL
-        if out.exists():
-            assert verify(out, default_detector()).problems == {}
-        export_again(state, out)
-    assert verify(out, default_detector()).problems == {}
+def test_sigkill_while_writing_leaves_none_or_a_whole_one(state: Path, tmp_path: Path) -> None:
+    fresh, replaced = (0.01, 0.6, 1.0), (0.5, 0.97, 0.99, 1.0)
+    outs = [tmp_path / f"out-{number}" for number in range(len(fresh + replaced))]
+    export_again(state, outs[-1])
+    for out in outs[len(fresh) : -1]:
+        shutil.copytree(outs[-1], out)
+    assert killed(tmp_path, *fresh, *replaced) == [-signal.SIGKILL] * len(outs)
+    assert not outs[0].exists()
+    for number, out in enumerate(outs):
+        assert out.exists() or number < len(fresh), "what is replaced is there all the time"
+        assert not out.exists() or verify(out, default_detector()).problems == {}
+    export_again(state, outs[1])  # clears what was left
+    assert verify(outs[1], default_detector()).problems == {}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{outs[1].name}.")] == []
 
 
 def test_sigkill_of_the_command_at_any_time(state: Path, tmp_path: Path) -> None:

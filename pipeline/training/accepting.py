@@ -13,7 +13,7 @@ from pipeline.privacy.acting import Redactor
 from pipeline.settings.exports import Criteria
 from pipeline.training.budget import counter, tokens_of
 from pipeline.training.examples.example import Example
-from pipeline.training.examples.selecting import quotas
+from pipeline.training.examples.selecting import quotas, share_of
 from pipeline.training.near_duplicates import NearDuplicates
 from pipeline.training.writing.formats import part_of
 from pipeline.training.writing.rows import gist_of, hash_of, line_of, prompt_hash, without_nulls
@@ -69,13 +69,7 @@ class Gate:
     def _clean(self, examples: Sequence[Example]) -> Iterator[Example]:
         """Examples as the door lets them pass, fit for their format and within the budget."""
         for example in examples:
-            outcome = self._redactor.apply(without_nulls(example.row))
-            if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
-                self.refused["quarantined"] += 1
-                continue
-            self.found.update(finding.type for finding in outcome.findings)
-            example.row = outcome.record
-            problem = self._problem(example)
+            problem = self._through_the_door(example) or self._problem(example)
             if problem:
                 self.refused[problem] += 1
                 continue
@@ -83,14 +77,27 @@ class Gate:
             example.agent_version = self._show(example.agent_version)
             yield example
 
+    def _through_the_door(self, example: Example) -> str | None:
+        """Give the example the row that the door lets pass, and its line; or say why it does not."""
+        row = without_nulls(example.row)
+        try:
+            line = line_of(row)
+        except UnicodeEncodeError:
+            return "no_utf8"
+        passed, outcome = self._redactor.apply_json(line)
+        if outcome.status == "clean":
+            example.row, example.line = row, passed
+            return None
+        if outcome.status == "quarantined" or not isinstance(outcome.record, dict):
+            return "quarantined"
+        self.found.update(finding.type for finding in outcome.findings)
+        example.row, example.line = outcome.record, line_of(outcome.record)
+        return None
+
     def _problem(self, example: Example) -> str | None:
         problem = next(self._check(example.row), None)
         if problem is not None:
             return "equal_texts_behind_the_door" if "same text" in problem else f"format: {problem}"
-        try:
-            example.line = line_of(example.row)
-        except UnicodeEncodeError:
-            return "no_utf8"
         example.tokens = tokens_of(example.row, self._count)
         return "over_budget" if example.tokens > self._criteria.token_budget else None
 
@@ -118,6 +125,22 @@ class Gate:
         if self._near:
             self._near.add(gist, signature)
         self.accepted.append(example)
+
+    def balance(self) -> None:
+        """Keep the shares that ``complexity_distribution`` asks for: of what is plentiful the last go."""
+        shares = self._criteria.complexity_distribution
+        if shares is None:
+            return
+        found = Counter(example.complexity for example in self.accepted)
+        whole = min(found[complexity] / share for complexity, share in shares.items() if share)
+        room: dict[str, int] = {complexity: share_of(whole, share) for complexity, share in shares.items()}
+        kept = []
+        for example in self.accepted:
+            room[example.complexity] -= 1
+            if room[example.complexity] >= 0:
+                kept.append(example)
+        self.refused["over_its_share"] += len(self.accepted) - len(kept)
+        self.accepted = kept
 
     def _show(self, name: str) -> str:
         """A name as the door lets it pass."""

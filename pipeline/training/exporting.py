@@ -5,14 +5,16 @@ What belongs here: the order of steps. What does not: any of the steps.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.privacy.acting import Redactor
 from pipeline.privacy.detect import Detector
 from pipeline.privacy.policies import make_detector, make_redactor
@@ -24,7 +26,7 @@ from pipeline.training.examples.conversations import Refused
 from pipeline.training.examples.example import Example
 from pipeline.training.examples.records import Records, Texts
 from pipeline.training.kinds import Stream, streams
-from pipeline.training.repository import Written, write_repository
+from pipeline.training.repository import Written, is_export, write_repository
 from pipeline.training.splitting import deal
 from pipeline.training.writing.rows import hash_of, line_of
 
@@ -52,17 +54,51 @@ def export(records: Records, criteria: Criteria, directory: Path, *, overwrite: 
     exists.
     """
     refuse_if_halted()
-    if directory.exists() and not overwrite:
+    _refuse_standing(directory, criteria, overwrite)
+    detector, redactor = door(criteria)
+    state = records.state()
+    with _no_cycles_sought():
+        collected = collect(records, criteria, redactor)
+    if records.state() != state:
+        raise PipelineError(
+            f"Exporting {criteria.kind}: an hour of the training records was written meanwhile, so the rows "
+            "would be of no one state; nothing was written; try again."
+        )
+    if len(collected.examples) < max(1, criteria.minimum_rows):
+        raise InputError(too_few(criteria, collected))
+    return write_repository(
+        directory, criteria, collected, state=state, detector=detector, overwrite=overwrite
+    )
+
+
+@contextmanager
+def _no_cycles_sought() -> Iterator[None]:
+    """Python's search for reference cycles walks all examples again and again, a quarter of an export's time,
+    and finds none: rows are trees.
+    """
+    seeking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if seeking:
+            gc.enable()
+
+
+def _refuse_standing(directory: Path, criteria: Criteria, overwrite: bool) -> None:
+    """What stands there may be replaced only where asked, and only if it is an export or empty."""
+    if not directory.exists():
+        return
+    if not overwrite:
         raise InputError(
             f"Exporting {criteria.kind}: {directory} exists already; name another directory, "
             "or pass --overwrite."
         )
-    detector, redactor = door(criteria)
-    state = records.state()
-    collected = collect(records, criteria, redactor)
-    if len(collected.examples) < max(1, criteria.minimum_rows):
-        raise InputError(too_few(criteria, collected))
-    return write_repository(directory, criteria, collected, state=state, detector=detector)
+    if not directory.is_dir() or (any(directory.iterdir()) and not is_export(directory)):
+        raise InputError(
+            f"Exporting {criteria.kind}: {directory} is no export, and only exports and empty directories "
+            "are replaced; name another directory, or remove it yourself."
+        )
 
 
 def door(criteria: Criteria) -> tuple[Detector, Redactor]:
@@ -130,6 +166,7 @@ def _filled(
             except Refused as reason:
                 refused[str(reason)] += 1
         gate.offer(made)
+    gate.balance()
     refused["not_needed"] += stream.candidates.height - place
     return gate
 

@@ -1,7 +1,6 @@
 """A dataset repository on disk: shards, JSONL, card, manifest, checksums; a whole one or none.
 
-What belongs here: the layout, and the switch from a temporary sibling to its name. What does not: what rows
-say.
+What belongs here: the layout. What does not: what rows say, and how a directory gets its name (``placing``).
 
 ```
 README.md      card: YAML for `datasets`, and honest text
@@ -16,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 from collections import defaultdict
@@ -30,6 +28,7 @@ from pipeline.errors import PipelineError
 from pipeline.privacy.detect import Detector
 from pipeline.settings.exports import Criteria
 from pipeline.training.examples.example import Example
+from pipeline.training.placing import building_place, put_in_place
 from pipeline.training.splitting import SPLITS
 from pipeline.training.writing.card import card
 from pipeline.training.writing.formats import FORMATS, Part, form_of
@@ -59,14 +58,19 @@ class MixedPromptsError(PipelineError):
 
 
 def write_repository(
-    directory: Path, criteria: Criteria, collected: Collected, *, state: str, detector: Detector
+    directory: Path,
+    criteria: Criteria,
+    collected: Collected,
+    *,
+    state: str,
+    detector: Detector,
+    overwrite: bool = False,
 ) -> Written:
-    """Write everything beside ``directory`` and put it in place by one rename."""
+    """Write everything beside ``directory`` and put it in place in one instant; ``overwrite`` replaces what
+    stands there.
+    """
     directory = directory.resolve()
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(directory)
-    building = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
-    building.mkdir()
+    building = building_place(directory)
     try:
         parts = {
             part.name: _write_part(building, part, criteria, collected.examples)
@@ -76,12 +80,23 @@ def write_repository(
         (building / MANIFEST).write_text(_manifest_text(manifest), encoding="utf-8")
         (building / CARD).write_text(card(criteria, manifest), encoding="utf-8")
         digest = _write_checksums(building)
-        _synchronise(building)
-        _put_in_place(building, directory)
+        put_in_place(building, directory, replace=overwrite)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
     return Written(directory, manifest, digest)
+
+
+def is_export(directory: Path) -> bool:
+    """Whether the directory was written by an export: its checksums name its manifest and its card."""
+    checksums = directory / CHECKSUMS
+    if not checksums.is_file() or not (directory / MANIFEST).is_file():
+        return False
+    named = {
+        line.partition("  ")[2]
+        for line in checksums.read_text(encoding="utf-8", errors="replace").splitlines()
+    }
+    return {MANIFEST, CARD} <= named
 
 
 def _write_part(building: Path, part: Part, criteria: Criteria, examples: list[Example]) -> dict[str, Any]:
@@ -227,50 +242,3 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _synchronise(building: Path) -> None:
-    """Bring everything to the disk before it gets its name."""
-    for path in [*building.rglob("*"), building, building.parent]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _put_in_place(building: Path, directory: Path) -> None:
-    """Rename; a standing directory steps aside first and is removed afterwards."""
-    if not directory.exists():
-        building.rename(directory)
-        return
-    aside = directory.with_name(f".{directory.name}.replaced-{os.getpid()}")
-    directory.rename(aside)
-    building.rename(directory)
-    shutil.rmtree(aside)
-
-
-def _clear_leftovers(directory: Path) -> None:
-    """Remove what exports that were killed left behind; a directory that stepped aside returns where none
-    stands.
-    """
-    for leftover in sorted(directory.parent.glob(f".{directory.name}.*-*")):
-        state, _, process = leftover.name.removeprefix(f".{directory.name}.").partition("-")
-        if state not in ("partial", "replaced") or not process.isdigit() or _alive(int(process)):
-            continue
-        if state == "replaced" and not directory.exists():
-            leftover.rename(directory)
-        else:
-            shutil.rmtree(leftover)
-
-
-def _alive(process: int) -> bool:
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

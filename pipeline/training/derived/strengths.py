@@ -117,9 +117,9 @@ def _fit(compared: pl.DataFrame, names: list[str], group: int) -> list[dict[str,
     estimates, regularised = _maximum_likelihood(contest)
     deviations, method = _standard_errors(contest, estimates, len(codes))
     chances = 1 / (1 + np.exp(estimates[None, :] - estimates[:, None]))
+    count, wins, seen = _records(contest)
     rows = []
     for name, index in number.items():
-        on_left, on_right = contest.left == index, contest.right == index
         rows.append(
             {
                 "competitor": name,
@@ -128,13 +128,27 @@ def _fit(compared: pl.DataFrame, names: list[str], group: int) -> list[dict[str,
                 "low": float(estimates[index] - Z * deviations[index]),
                 "high": float(estimates[index] + Z * deviations[index]),
                 "win_probability": float((chances[index].sum() - 0.5) / (len(names) - 1)),
-                "comparisons": int(on_left.sum() + on_right.sum()),
-                "wins": float(contest.wins[on_left].sum() + (1 - contest.wins[on_right]).sum()),
-                "sessions": len(set(contest.sessions[on_left | on_right].tolist())),
+                "comparisons": int(count[index]),
+                "wins": float(wins[index]),
+                "sessions": int(seen[index]),
                 "method": method + (", regularised" if regularised else ""),
             }
         )
     return rows
+
+
+def _records(contest: _Contest) -> tuple[Any, Any, Any]:
+    """Comparisons, wins and sessions of each competitor."""
+    import numpy as np
+
+    who = np.concatenate([contest.left, contest.right])
+    won = np.concatenate([contest.wins, 1 - contest.wins])
+    both = np.unique(np.concatenate([contest.sessions, contest.sessions]) * contest.size + who)
+    return (
+        np.bincount(who, minlength=contest.size),
+        np.bincount(who, weights=won, minlength=contest.size),
+        np.bincount(both % contest.size, minlength=contest.size),
+    )
 
 
 def _maximum_likelihood(contest: _Contest) -> tuple[np.ndarray[Any, Any], bool]:
@@ -173,9 +187,12 @@ def _standard_errors(
     covariance = np.linalg.inv(information + shift) - shift
     if sessions < SESSIONS_FOR_CLUSTERS:
         return np.sqrt(np.clip(np.diag(covariance), 0, None)), "observed information"
+    # Sparse, since a session compares a few of the competitors: a full table of a million sessions by a
+    # thousand competitors would take 8 GB.
+    from scipy.sparse import coo_array
+
     residual = contest.wins - chance
-    scores = np.zeros((sessions, contest.size))
-    np.add.at(scores, (contest.sessions, left), residual)
-    np.add.at(scores, (contest.sessions, right), -residual)
-    robust = covariance @ (scores.T @ scores) @ covariance * sessions / (sessions - 1)
+    who = (np.concatenate([contest.sessions, contest.sessions]), np.concatenate([left, right]))
+    scores = coo_array((np.concatenate([residual, -residual]), who), shape=(sessions, contest.size)).tocsr()
+    robust = covariance @ (scores.T @ scores).toarray() @ covariance * sessions / (sessions - 1)
     return np.sqrt(np.clip(np.diag(robust), 0, None)), "sandwich by session"

@@ -66,9 +66,14 @@ def quotas(criteria: Criteria) -> dict[str, int]:
     if criteria.complexity_distribution is None:
         return {"*": criteria.maximum_rows}
     return {
-        complexity: int(share * criteria.maximum_rows)
+        complexity: share_of(criteria.maximum_rows, share)
         for complexity, share in criteria.complexity_distribution.items()
     }
+
+
+def share_of(whole: float, share: float) -> int:
+    """Whole rows in a share; .29 of 100 are 29, although their product is 28.999…"""
+    return int(share * whole + 1e-6)
 
 
 def _among(column: str, allowed: tuple[Any, ...]) -> pl.Expr:

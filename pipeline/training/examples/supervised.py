@@ -65,7 +65,7 @@ def openai_sft(
         row: dict[str, Any] = {"messages": [for_openai(message) for message in [*prompt, *completion]]}
         if talk.tools:
             row["tools"] = json.loads(talk.tools)
-        yield example_of(candidate, row, rule="minimum_score")
+        yield example_of(candidate, row, rule=_rule(criteria))
 
 
 def for_openai(message: Message) -> Message:
@@ -110,7 +110,11 @@ def _row(
         row = {"prompt": prompt, "completion": completion}
     if talk.tools and criteria.prompts == "messages":
         row["tools"] = talk.tools
-    return example_of(candidate, row, rule="minimum_score")
+    return example_of(candidate, row, rule=_rule(criteria))
+
+
+def _rule(criteria: Criteria) -> str:
+    return "any_score" if criteria.minimum_score is None else "minimum_score"
 
 
 def with_reasoning(answer: list[Message], spans: list[dict[str, Any]]) -> list[Message]:

@@ -130,7 +130,8 @@ these {counts["rows"]:,} rows.
 
 - Scores are what evaluators gave, on 1-10; they were not checked for agreement. A high score is no proof of truth.
 - Private data and secrets were looked for in every row by pattern ({len(manifest["detectors"])} rules) and replaced by typed
-  placeholders: {_listed(Counter(acted)) if acted else "nothing was found"}. Names of persons and street addresses are not found.
+  placeholders: {_listed(Counter(acted)) if acted else "nothing was found here"}. What was replaced when the runs were recorded
+  is in the rows as placeholders and not counted here. Names of persons and street addresses are not found.
 - Nothing was cut. Rows over {criteria.token_budget:,} tokens were {"split by turns or " if criteria.over_budget == "split" else ""}left out and are counted above.
 - {"Rows of simulators are among these." if criteria.include_synthetic else "Rows of simulators and stubs are left out."}
 - The licence above is the exporter's word; texts written by a model may be bound by its maker's terms.
