@@ -124,7 +124,7 @@ def test_events_in_the_second_directory_are_loaded_with_the_first_ones(
     second = tmp_path / "second"
     with recorder_in(spool, second=[second]) as recorder:
         recorder.task_received("first", task_type="x")
-        recorder._writer.close()
+        recorder._journal._writer.close()
         (spool / "2026-11-20-10").rename(tmp_path / "aside")
         (spool / "2026-11-20-10").write_text("no folder can be made here")
         recorder.task_received("second", task_type="x")
