@@ -124,6 +124,10 @@ class Detector:
             return self.scan_text(text)
         except RecursionError as error:
             raise ScanError("Scanning a record: it is nested too deep to be read; keep it apart.") from error
+        except ValueError as error:
+            raise ScanError(
+                "Scanning a record: it holds an integer of more digits than Python reads; keep it apart."
+            ) from error
         return self._scan_leaves(record, deadline)
 
     def _deadline(self, length: int) -> float:
@@ -183,7 +187,9 @@ class Detector:
             if span.start >= done:
                 shown += f"{key[done : span.start]}<{span.type}>"
                 done = span.end
-        return shown + key[done:]
+        shown += key[done:]
+        # Paths are printed and stored, which half of a surrogate pair cannot be.
+        return shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode()
 
     def leaf_spans(self, leaf: Leaf, deadline: float | None = None) -> list[Span]:
         """The spans of one text of a record, its key being part of their context."""
@@ -254,7 +260,14 @@ def _check(deadline: float) -> None:
         )
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+def _as_text(value: Any) -> str:
+    """A value that JSON does not know; one that says why a record could not be read is raised."""
+    if isinstance(value, ScanError):
+        raise value
+    return str(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_as_text).encode
 
 
 def _encoded(record: Any) -> str:
@@ -262,7 +275,7 @@ def _encoded(record: Any) -> str:
     import orjson  # loaded by the first record
 
     try:
-        return orjson.dumps(record, str, orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(record, _as_text, orjson.OPT_NON_STR_KEYS).decode()
     except (orjson.JSONEncodeError, RecursionError):
         return _encode(record)
 
@@ -278,4 +291,5 @@ def _unescaped(text: str) -> str:
         .replace("\\t", " \t")
         .replace('\\"', '"')
         .replace("\\/", "/")
+        .replace("\\u0000", "\x00")
     )
