@@ -185,8 +185,9 @@ def _scanned(
     from pipeline.privacy.reporting import Located
     from pipeline.settings.privacy import load_privacy
 
-    detector = make_detector(load_privacy())
-    people = _people() if names else None
+    settings = load_privacy()
+    detector = make_detector(settings)
+    people = _people(settings.detection.names_model) if names else None
     for number, record, _ in read_records(source):
         try:
             findings = detector.scan_record(record)
@@ -299,7 +300,7 @@ def _scanned_findings(source: Source, surface: str, failed: list[int]) -> Any:
     return findings_frame(found, hour=Hour.current(), surface=surface, source=source.name)
 
 
-def _people() -> Any:
+def _people(model: str) -> Any:
     from pipeline.privacy.names import Names
 
-    return Names()
+    return Names(model)

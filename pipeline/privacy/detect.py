@@ -17,7 +17,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.privacy import commands, contacts, network, numbers, phones, providers, secrets, wallets
+from pipeline.privacy import (
+    assigned,
+    commands,
+    contacts,
+    network,
+    numbers,
+    phones,
+    providers,
+    secrets,
+    wallets,
+)
 from pipeline.privacy.decoding import (
     BASE64_TRIGGER,
     ESCAPE_TRIGGERS,
@@ -26,11 +36,12 @@ from pipeline.privacy.decoding import (
     decode_escapes,
     drop_hidden,
     hidden_places,
+    may_encode,
 )
 from pipeline.privacy.engine import Engine, build, view
 from pipeline.privacy.folding import fold
 from pipeline.privacy.found import LOOK_ALIKE, Finding, Rule, Span
-from pipeline.privacy.records import Leaf, context_of, leaves
+from pipeline.privacy.records import LIST_TRIGGER, Leaf, context_of, leaves, may_list
 from pipeline.privacy.settling import settle
 
 __all__ = ["DEADLINE_SECONDS", "Detector", "Finding", "Rule", "ScanError", "Span", "default_detector"]
@@ -51,10 +62,12 @@ RULES: tuple[Rule, ...] = (
     *phones.RULES,
     *wallets.RULES,
     *secrets.RULES,
+    *assigned.RULES,
     *commands.RULES,
     *providers.RULES,
 )
-_ESCAPES, _BASE64 = -1, -2
+_ESCAPES, _BASE64, _LISTS = -1, -2, -3
+_MAY_HOLD = {_BASE64: may_encode, _LISTS: may_list}
 
 
 class ScanError(PipelineError):
@@ -84,6 +97,7 @@ class Detector:
         """The engine, built on first use (about a tenth of a second)."""
         triggers = [(pattern, place) for place, rule in enumerate(self.rules) for pattern in rule.triggers]
         triggers += [(pattern, _ESCAPES) for pattern in ESCAPE_TRIGGERS] + [(BASE64_TRIGGER, _BASE64)]
+        triggers.append((LIST_TRIGGER, _LISTS))
         return build(triggers, self._engine_name)
 
     def scan_text(self, text: str, field: str = "text") -> list[Finding]:
@@ -151,7 +165,7 @@ class Detector:
     def _may_hold(self, text: str, families: set[int]) -> bool:
         """Whether a short text may hold a value of a family that hashes, dates and names announce by chance."""
         for family in families:
-            may_hold = self.rules[family].may_hold if family >= 0 else None
+            may_hold = self.rules[family].may_hold if family >= 0 else _MAY_HOLD.get(family)
             if may_hold is None or may_hold(text):
                 return True
         return False
@@ -206,7 +220,7 @@ class Detector:
             if span.start >= shift
         ]
         value = leaf.text.strip()
-        if not spans and secrets.is_secret_name(leaf.key) and secrets.secret_value(leaf.key, value):
+        if not spans and assigned.is_secret_name(leaf.key) and assigned.secret_value(leaf.key, value):
             begin = leaf.text.find(value)
             spans = [Span(begin, begin + len(value), "SECRET", "key_name")]
         return spans
@@ -291,5 +305,7 @@ def _unescaped(text: str) -> str:
         .replace("\\t", " \t")
         .replace('\\"', '"')
         .replace("\\/", "/")
+        .replace("\\b", " ")
+        .replace("\\f", " ")
         .replace("\\u0000", "\x00")
     )
