@@ -7,6 +7,7 @@ not: computing; every command calls a function of a domain.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -62,6 +63,7 @@ def main() -> None:
     """Entry point; turns the project's errors into one sentence on stderr and exit code 1."""
     try:
         pipeline.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -77,3 +79,17 @@ def main() -> None:
         # The reader (head, less) has seen enough; nothing failed.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A full disk, a folder that cannot be written: nothing a traceback would explain better.
+        place = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{place}; mend that and run the command again.", err=True)
+        _forget_output()
+        sys.exit(1)
+
+
+def _forget_output() -> None:
+    """Let go of what standard output could not take, or Python fails once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

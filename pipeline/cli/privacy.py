@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.printing import format_options, print_frame
 from pipeline.errors import PipelineError
-from pipeline.privacy.inputs import FORMATS, Numbered, open_source, read_records
+from pipeline.privacy.inputs import FORMATS, Numbered, Source, open_source, read_records
 from pipeline.privacy.outputs import write_records
 
 if TYPE_CHECKING:
@@ -55,40 +55,19 @@ def scan(file: str, as_json: bool, names: bool, form_in: str | None, surface: st
       pipeline privacy scan events.parquet --json
       git log -p | pipeline privacy scan -
     """
-    from pipeline.privacy.detect import ScanError
-    from pipeline.privacy.policies import make_detector
-    from pipeline.privacy.reporting import Located
-    from pipeline.settings.privacy import load_privacy
-
-    detector = make_detector(load_privacy())
-    people = _people() if names else None
     source = open_source(file, form_in)
+    failed: list[int] = []
     found: list[Located] = []
-    failed = 0
-    for number, record, _ in read_records(source):
-        try:
-            findings = detector.scan_record(record)
-            findings += people.scan_record(record) if people else []
-        except ScanError as error:
-            failed += 1
-            _say_failed(number, error, as_json)
-            continue
+    for number, findings in _scanned(source, failed, as_json=as_json, names=names):
+        found += findings
         if as_json:
-            click.echo(
-                json.dumps(
-                    {"record": number, "findings": [finding._asdict() for finding in findings]},
-                    ensure_ascii=False,
-                )
-            )
-        found += [Located(number, finding) for finding in findings]
+            row = {"record": number, "findings": [item.finding._asdict() for item in findings]}
+            click.echo(json.dumps(row, ensure_ascii=False))
     if not as_json:
         _print_found(found)
     if store:
         _keep(found, surface, source.name)
-    if failed:
-        raise PipelineError(
-            f"Scanning {source.name}: {failed} record(s) could not be scanned, as said above; keep them apart."
-        )
+    _fail_if(failed, source)
 
 
 @privacy.command()
@@ -128,8 +107,7 @@ def redact(  # noqa: PLR0917
 
     redactor = make_redactor(load_privacy(), surface=surface, recipient=recipient)
     source = open_source(file, form_in)
-    if output != "-" and source.path is not None and Path(output).resolve() == source.path.resolve():
-        raise click.UsageError("--output is the input itself; name another file.")
+    _refuse_overwriting(source, output, quarantined)
     found: list[Located] = []
     kept_apart: list[tuple[int, str]] = []
     written = write_records(
@@ -161,8 +139,14 @@ def report(file: str | None, key: str | None, form_in: str | None, surface: str,
     """
     from pipeline.privacy.reporting import summarise
 
-    frame = _stored_findings(key) if file is None else _scanned_findings(file, form_in, surface)
-    print_frame(summarise(frame), form, title=f"Finds in {file}" if file else "Finds in privacy.findings")
+    if file is None:
+        print_frame(summarise(_stored_findings(key)), form, title="Finds in privacy.findings")
+        return
+    source = open_source(file, form_in)
+    failed: list[int] = []
+    frame = _scanned_findings(source, surface, failed)
+    print_frame(summarise(frame), form, title=f"Finds in {file}")
+    _fail_if(failed, source)
 
 
 @privacy.command()
@@ -190,6 +174,51 @@ def evaluate(labelled: str, plot: str | None, form: str | None) -> None:
         shares = {"recall": frame["recall"].to_list(), "precision": frame["precision"].to_list()}
         Path(plot).write_bytes(grouped_bars("Recall and precision per type", frame["type"].to_list(), shares))
     print_frame(frame, form, title="Recall and precision per type")
+
+
+def _scanned(
+    source: Source, failed: list[int], *, as_json: bool = False, names: bool = False
+) -> Iterator[tuple[int, list[Located]]]:
+    """The finds of each record that could be scanned; the others are said at once and numbered in ``failed``."""
+    from pipeline.privacy.detect import ScanError
+    from pipeline.privacy.policies import make_detector
+    from pipeline.privacy.reporting import Located
+    from pipeline.settings.privacy import load_privacy
+
+    settings = load_privacy()
+    detector = make_detector(settings)
+    people = _people(settings.detection.names_model) if names else None
+    for number, record, _ in read_records(source):
+        try:
+            findings = detector.scan_record(record)
+            findings += people.scan_record(record) if people else []
+        except ScanError as error:
+            failed.append(number)
+            _say_failed(number, error, as_json)
+            continue
+        yield number, [Located(number, finding) for finding in findings]
+
+
+def _fail_if(failed: list[int], source: Source) -> None:
+    if failed:
+        raise PipelineError(
+            f"Scanning {source.name}: {len(failed)} record(s) could not be scanned, as said above; keep them apart."
+        )
+
+
+def _refuse_overwriting(source: Source, output: str, quarantined: str | None) -> None:
+    """The same file under another name, as links make it, counts too."""
+    for option, name in (("--output", output), ("--quarantine", quarantined)):
+        target = Path(name) if name and name != "-" else None
+        if (
+            source.path is not None
+            and target is not None
+            and target.exists()
+            and target.samefile(source.path)
+        ):
+            raise click.UsageError(f"{option} is the input itself; name another file.")
+    if quarantined is not None and Path(quarantined).resolve() == Path(output).resolve():
+        raise click.UsageError("--quarantine is the file of --output; name another file.")
 
 
 def _list_quarantined(kept_apart: list[tuple[int, str]], path: Path) -> None:
@@ -263,23 +292,15 @@ def _stored_findings(key: str | None) -> Any:
     return warehouse.read_hour(FINDINGS, hour)
 
 
-def _scanned_findings(file: str, form_in: str | None, surface: str) -> Any:
+def _scanned_findings(source: Source, surface: str, failed: list[int]) -> Any:
     from pipeline.hours import Hour
-    from pipeline.privacy.policies import make_detector
-    from pipeline.privacy.reporting import Located, findings_frame
-    from pipeline.settings.privacy import load_privacy
+    from pipeline.privacy.reporting import findings_frame
 
-    detector = make_detector(load_privacy())
-    source = open_source(file, form_in)
-    found = [
-        Located(number, finding)
-        for number, record, _ in read_records(source)
-        for finding in detector.scan_record(record)
-    ]
+    found = [item for _, items in _scanned(source, failed) for item in items]
     return findings_frame(found, hour=Hour.current(), surface=surface, source=source.name)
 
 
-def _people() -> Any:
+def _people(model: str) -> Any:
     from pipeline.privacy.names import Names
 
-    return Names()
+    return Names(model)

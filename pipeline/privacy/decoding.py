@@ -146,6 +146,11 @@ def base64_texts(text: str, start: int, end: int) -> Iterator[tuple[int, int, st
             yield begin, finish, decoded
 
 
+def may_encode(text: str) -> bool:
+    """Whether any run in a short text is base64 of readable text; names and paths are told apart cheaply."""
+    return next(base64_texts(text, 0, len(text)), None) is not None
+
+
 def _readable(encoded: str) -> str | None:
     body = encoded.rstrip("=").replace("-", "+").replace("_", "/")
     body = body[: len(body) - 1] if len(body) % 4 == 1 else body

@@ -17,7 +17,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.privacy import commands, contacts, network, numbers, phones, providers, secrets, wallets
+from pipeline.privacy import (
+    assigned,
+    commands,
+    contacts,
+    network,
+    numbers,
+    phones,
+    providers,
+    secrets,
+    wallets,
+)
 from pipeline.privacy.decoding import (
     BASE64_TRIGGER,
     ESCAPE_TRIGGERS,
@@ -26,11 +36,12 @@ from pipeline.privacy.decoding import (
     decode_escapes,
     drop_hidden,
     hidden_places,
+    may_encode,
 )
 from pipeline.privacy.engine import Engine, build, view
 from pipeline.privacy.folding import fold
 from pipeline.privacy.found import LOOK_ALIKE, Finding, Rule, Span
-from pipeline.privacy.records import Leaf, context_of, leaves
+from pipeline.privacy.records import LIST_TRIGGER, Leaf, context_of, leaves, may_list
 from pipeline.privacy.settling import settle
 
 __all__ = ["DEADLINE_SECONDS", "Detector", "Finding", "Rule", "ScanError", "Span", "default_detector"]
@@ -51,10 +62,12 @@ RULES: tuple[Rule, ...] = (
     *phones.RULES,
     *wallets.RULES,
     *secrets.RULES,
+    *assigned.RULES,
     *commands.RULES,
     *providers.RULES,
 )
-_ESCAPES, _BASE64 = -1, -2
+_ESCAPES, _BASE64, _LISTS = -1, -2, -3
+_MAY_HOLD = {_BASE64: may_encode, _LISTS: may_list}
 
 
 class ScanError(PipelineError):
@@ -84,6 +97,7 @@ class Detector:
         """The engine, built on first use (about a tenth of a second)."""
         triggers = [(pattern, place) for place, rule in enumerate(self.rules) for pattern in rule.triggers]
         triggers += [(pattern, _ESCAPES) for pattern in ESCAPE_TRIGGERS] + [(BASE64_TRIGGER, _BASE64)]
+        triggers.append((LIST_TRIGGER, _LISTS))
         return build(triggers, self._engine_name)
 
     def scan_text(self, text: str, field: str = "text") -> list[Finding]:
@@ -124,6 +138,10 @@ class Detector:
             return self.scan_text(text)
         except RecursionError as error:
             raise ScanError("Scanning a record: it is nested too deep to be read; keep it apart.") from error
+        except ValueError as error:
+            raise ScanError(
+                "Scanning a record: it holds an integer of more digits than Python reads; keep it apart."
+            ) from error
         return self._scan_leaves(record, deadline)
 
     def _deadline(self, length: int) -> float:
@@ -147,7 +165,7 @@ class Detector:
     def _may_hold(self, text: str, families: set[int]) -> bool:
         """Whether a short text may hold a value of a family that hashes, dates and names announce by chance."""
         for family in families:
-            may_hold = self.rules[family].may_hold if family >= 0 else None
+            may_hold = self.rules[family].may_hold if family >= 0 else _MAY_HOLD.get(family)
             if may_hold is None or may_hold(text):
                 return True
         return False
@@ -183,7 +201,9 @@ class Detector:
             if span.start >= done:
                 shown += f"{key[done : span.start]}<{span.type}>"
                 done = span.end
-        return shown + key[done:]
+        shown += key[done:]
+        # Paths are printed and stored, which half of a surrogate pair cannot be.
+        return shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode()
 
     def leaf_spans(self, leaf: Leaf, deadline: float | None = None) -> list[Span]:
         """The spans of one text of a record, its key being part of their context."""
@@ -200,7 +220,7 @@ class Detector:
             if span.start >= shift
         ]
         value = leaf.text.strip()
-        if not spans and secrets.is_secret_name(leaf.key) and secrets.secret_value(leaf.key, value):
+        if not spans and assigned.is_secret_name(leaf.key) and assigned.secret_value(leaf.key, value):
             begin = leaf.text.find(value)
             spans = [Span(begin, begin + len(value), "SECRET", "key_name")]
         return spans
@@ -254,7 +274,14 @@ def _check(deadline: float) -> None:
         )
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+def _as_text(value: Any) -> str:
+    """A value that JSON does not know; one that says why a record could not be read is raised."""
+    if isinstance(value, ScanError):
+        raise value
+    return str(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_as_text).encode
 
 
 def _encoded(record: Any) -> str:
@@ -262,7 +289,7 @@ def _encoded(record: Any) -> str:
     import orjson  # loaded by the first record
 
     try:
-        return orjson.dumps(record, str, orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(record, _as_text, orjson.OPT_NON_STR_KEYS).decode()
     except (orjson.JSONEncodeError, RecursionError):
         return _encode(record)
 
@@ -278,4 +305,7 @@ def _unescaped(text: str) -> str:
         .replace("\\t", " \t")
         .replace('\\"', '"')
         .replace("\\/", "/")
+        .replace("\\b", " ")
+        .replace("\\f", " ")
+        .replace("\\u0000", "\x00")
     )

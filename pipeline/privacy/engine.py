@@ -129,7 +129,9 @@ def _kept_at(version: str, patterns: list[str]) -> Path:
     import hashlib
     import platform
 
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-pipeline"
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has none
+    caches = os.environ.get("XDG_CACHE_HOME") or (os.devnull if home == "~" else f"{home}/.cache")
+    folder = Path(caches) / "model-pipeline"
     built_of = "\0".join([version, platform.machine(), platform.processor(), *patterns])
     return folder / f"hyperscan-{hashlib.sha256(built_of.encode()).hexdigest()[:32]}.bin"
 

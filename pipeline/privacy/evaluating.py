@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import InputError
-from pipeline.privacy.detect import Detector, Finding
+from pipeline.privacy.detect import Detector, Finding, ScanError
 from pipeline.privacy.inputs import Numbered
 
 ALIASES = {
@@ -40,7 +40,7 @@ def evaluate(records: Iterable[Numbered], detector: Detector) -> pl.DataFrame:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTED, 0))
     for number, record, _ in records:
         text, labels = _labelled(number, record)
-        findings = detector.scan_text(text)
+        findings = _scanned(number, text, detector)
         _count_labels(labels, findings, counts)
         for finding in findings:
             row = counts[finding.type]
@@ -49,6 +49,13 @@ def evaluate(records: Iterable[Numbered], detector: Detector) -> pl.DataFrame:
     total = {name: sum(row[name] for row in counts.values()) for name in _COUNTED}
     rows = [_row(kind, row) for kind, row in sorted(counts.items())]
     return pl.DataFrame([*rows, _row("ALL", total)], schema=SCHEMA)
+
+
+def _scanned(number: int, text: str, detector: Detector) -> list[Finding]:
+    try:
+        return detector.scan_text(text)
+    except ScanError as error:
+        raise ScanError(f"Evaluating record {number}: {error}") from error
 
 
 def _row(kind: str, counted: dict[str, int]) -> dict[str, Any]:

@@ -34,9 +34,9 @@ _RAISED = {character: str(value) for value, character in enumerate("⁰¹²³⁴
 _LOWERED = {chr(0x2080 + value): str(value) for value in range(10)}
 
 HIDDEN = frozenset(
-    "\u200b\u200c\u200d\u2060\ufeff\u180e\u200e\u200f\u061c\u00ad\u034f\u202a\u202b\u202c\u202d\u202e"
+    "\x00\u200b\u200c\u200d\u2060\ufeff\u180e\u200e\u200f\u061c\u00ad\u034f\u202a\u202b\u202c\u202d\u202e"
 )
-"""Characters without width that may stand inside a value to break it up."""
+"""NUL and characters without width that may stand inside a value to break it up."""
 
 
 @functools.cache
@@ -64,10 +64,10 @@ def _foldable() -> frozenset[str]:
 def fold(text: str) -> tuple[str, bool]:
     """``text`` with look-alikes replaced one for one, and whether it holds hidden characters."""
     if text.isascii():
-        return text, False
+        return text, "\x00" in text  # UTF-16 without its mark puts one behind every letter
     # Only the characters beyond ASCII are looked at: bytes.translate drops the others at memory speed.
     beyond = set(text.encode("utf-8", "replace").translate(None, _ASCII).decode("utf-8", "replace"))
-    hidden = not HIDDEN.isdisjoint(beyond)
+    hidden = not HIDDEN.isdisjoint(beyond) or "\x00" in text
     found = beyond & _foldable()
     if len(found) > 8:
         return text.translate(_translation()), hidden

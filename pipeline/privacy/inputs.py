@@ -5,12 +5,15 @@ looking at records, and writing them (``outputs``).
 
 In a text every line is a record, numbered by line from 0; a private key block of several lines is one
 record, numbered by its first. A file's ending names its format; on ``-`` and elsewhere a first line that is a
-JSON object means JSONL.
+JSON object means JSONL. Bytes that are no UTF-8 are carried along as surrogates (PEP 383) and written as they
+were. Compressed files and UTF-16 are refused: read as text they would hide what they hold. A line of JSON that
+Python cannot read (nested too deep, an integer of thousands of digits) is a record that fails to scan.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import sys
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pipeline.errors import InputError
+from pipeline.privacy.detect import ScanError
 
 FORMATS = ("text", "jsonl", "json", "csv", "parquet")
 BATCH_ROWS = 1024
@@ -26,6 +30,9 @@ BATCH_ROWS = 1024
 
 LARGEST_JSON = 256_000_000
 """Largest JSON document that is read, in bytes; other formats are read piece by piece."""
+
+BEYOND = "beyond the header"
+"""Under this name a CSV record holds the fields that its row has too many."""
 
 LONGEST_BLOCK = 400
 """Lines after which a key block without an end is given up and its lines are records again."""
@@ -58,11 +65,17 @@ def open_source(name: str, form: str | None = None) -> Source:
     if name == "-":
         if form in ("parquet", "json"):
             raise InputError(f"Reading standard input: {form} needs a file; save it and name it.")
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape", newline="")
         first = "" if form else sys.stdin.readline()
         return Source("-", form or _sniff(first), None, first)
     path = Path(name)
-    if not path.is_file():
+    if path.is_dir():
+        raise InputError(f"Reading {path.name}: it is a folder; name a file in it.")
+    if not path.exists():
         raise InputError(f"Reading {path.name}: there is no such file; check the path.")
+    if not path.is_file():
+        raise InputError(f"Reading {path.name}: it is no regular file; pass it on standard input, named -.")
     if form is None and path.suffix.lower() not in _ENDINGS:
         with _text(path) as file:
             form = _sniff(file.readline(1_000_000))
@@ -85,17 +98,40 @@ def read_records(source: Source) -> Iterator[Numbered]:
 
 
 def _lines(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
-    try:
-        if source.format == "text":
-            yield from _text_records(lines)
-        elif source.format == "jsonl":
-            yield from _jsonl(source, lines)
-        else:
-            yield from _csv(source, lines)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"Reading {source.name}: byte {error.start} is no UTF-8; save it as UTF-8."
-        ) from error
+    lines = _plain(source, lines)
+    if source.format == "text":
+        yield from _text_records(lines)
+    elif source.format == "jsonl":
+        yield from _jsonl(source, lines)
+    else:
+        yield from _csv(source, lines)
+
+
+_PACKED = (
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstandard; unpack it first"),
+    (b"\xfd7zXZ\x00", "compressed with xz; unpack it first"),
+    (b"BZh91AY&SY", "compressed with bzip2; unpack it first"),
+    (b"PK\x03\x04", "a zip archive; unpack it first"),
+    (b"PAR1", "a Parquet file; pass --format parquet"),
+    (b"\xff\xfe", "UTF-16; save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16; save it as UTF-8"),
+)
+
+
+def _refuse_packed(source: Source, head: bytes) -> None:
+    for start, what in _PACKED:
+        if head.startswith(start):
+            raise InputError(f"Reading {source.name}: it is {what}.")
+
+
+def _plain(source: Source, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, once the first has shown that they are text."""
+    rest = iter(lines)
+    for first in rest:
+        _refuse_packed(source, first[:16].encode("utf-8", "surrogateescape"))
+        yield first
+        yield from rest
 
 
 def _text(path: Path) -> IO[str]:
@@ -148,12 +184,23 @@ def _jsonl(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
         if not line.strip():
             continue
         try:
-            yield Numbered(number, json.loads(line))
-        except (ValueError, RecursionError) as error:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
             raise InputError(
-                f"Reading {source.name}: line {place + 1} is no JSON ({type(error).__name__}); mend it, or pass --format text."
+                f"Reading {source.name}: line {place + 1} is no JSON (at its character {error.pos + 1}); mend it, or pass --format text."
             ) from error
+        except (ValueError, RecursionError) as error:
+            record = ScanError(f"Scanning a record: line {place + 1} {_unreadable(error)}; keep it apart.")
+        yield Numbered(number, record)
         number += 1
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deep to be read"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is no JSON (at its character {error.pos + 1})"
+    return "holds an integer of more digits than Python reads"
 
 
 def _json(source: Source) -> Iterator[Numbered]:
@@ -164,11 +211,14 @@ def _json(source: Source) -> Iterator[Numbered]:
             f"Reading {source.name}: it holds {size:,} bytes, and a JSON document is read whole up to {LARGEST_JSON:,}; "
             "write it as JSONL, a record a line, or pass --format text."
         )
+    with _text(source.path) as file:
+        text = file.read()
+    _refuse_packed(source, text[:16].encode("utf-8", "surrogateescape"))
     try:
-        document = json.loads(source.path.read_text(encoding="utf-8-sig"))
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"Reading {source.name}: it is no JSON ({type(error).__name__}); mend it, or pass --format text."
+            f"Reading {source.name}: it {_unreadable(error)}; mend it, or pass --format text."
         ) from error
     records = document if isinstance(document, list) else [document]
     yield from (Numbered(number, record) for number, record in enumerate(records))
@@ -177,7 +227,11 @@ def _json(source: Source) -> Iterator[Numbered]:
 def _csv(source: Source, lines: Iterable[str]) -> Iterator[Numbered]:
     csv.field_size_limit(16_000_000)
     try:
-        for number, row in enumerate(csv.DictReader(lines, restkey="more", delimiter=_delimiter(source))):
+        rows = csv.DictReader(lines, restkey=BEYOND, delimiter=_delimiter(source))
+        names = rows.fieldnames or []
+        if len(set(names)) < len(names):
+            raise InputError(f"Reading {source.name}: two of its columns have the same name; rename one.")
+        for number, row in enumerate(rows):
             yield Numbered(number, row)
     except csv.Error as error:
         raise InputError(

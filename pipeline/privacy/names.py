@@ -28,7 +28,8 @@ class Names:
             )
         if importlib.util.find_spec(model) is None:
             raise ConfigurationError(
-                f"Looking for names: the spaCy model {model} is not installed; install it with python -m spacy download {model}."
+                f"Looking for names: the spaCy model {model} is not installed; install it with python -m spacy download {model}, "
+                "or name another in configs/privacy.yaml (detection.names_model)."
             )
         from presidio_analyzer.nlp_engine import NlpEngineProvider
         from presidio_analyzer.predefined_recognizers import SpacyRecognizer

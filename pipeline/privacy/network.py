@@ -40,6 +40,14 @@ def find_ipv4(text: str, start: int, end: int) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "IP_ADDRESS", "ipv4", 64)
 
 
+def may_hold_ipv4(text: str) -> bool:
+    """See ``Rule.may_hold``: as ``find_ipv4``, versions left in, because their signs may differ in a record's JSON."""
+    return any(
+        match.group() not in _NOBODY and not match.group().startswith("255.255.")
+        for match in _IPV4.finditer(text)
+    )
+
+
 _SUFFIX_STARTS = ("-", "+")
 _VERSION_ENDS = (
     "ion",
@@ -169,7 +177,7 @@ def _token_like(value: str) -> bool:
 
 
 RULES = (
-    Rule("ipv4", (r"[^0-9A-Za-z_.][0-9]+\.[0-9]+\.[0-9]+\.[0-9]",), find_ipv4),
+    Rule("ipv4", (r"[^0-9A-Za-z_.][0-9]+\.[0-9]+\.[0-9]+\.[0-9]",), find_ipv4, may_hold_ipv4),
     Rule(
         "ipv6",
         (

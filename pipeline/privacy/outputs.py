@@ -6,53 +6,117 @@ What belongs here: writing one record after another. What does not: reading them
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import itertools
 import json
+import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.privacy.inputs import BATCH_ROWS, Numbered
+from pipeline.errors import PipelineError
+from pipeline.privacy.inputs import BATCH_ROWS, BEYOND, Numbered
+
+
+class OutputError(PipelineError):
+    """A file could not be written to its end."""
+
+    retryable = True
 
 
 def write_records(records: Iterable[Numbered], form: str, target: str, name: str = "") -> int:
-    """Write records in ``form`` to a file or ``-``; how many were written."""
-    if form == "parquet":
-        return _write_parquet(records, target)
+    """Write records in ``form`` to a file or ``-``; how many were written.
+
+    A file takes its name when it is whole, so a run that fails leaves what stood there. Raises ``OutputError``
+    where it cannot be written.
+    """
     if target == "-":
-        return _write_text(records, form, sys.stdout, name)
-    with Path(target).open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
-        return _write_text(records, form, file, name)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+        count = _write(records, form, sys.stdout.buffer if form == "parquet" else sys.stdout, name)
+        sys.stdout.flush()
+        return count
+    path = Path(target)
+    if path.exists() and not path.is_file():
+        return _write_file(records, form, path, name)  # a device or a pipe: nothing to put in its place
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        count = _write_file(records, form, part, name, shown=path)
+        _replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _replace(part: Path, path: Path) -> None:
+    try:
+        part.replace(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "make room and run it again" if full else "name a file that can be written"
+    return OutputError(f"Writing {path.name or path}: {error.strerror}; nothing whole was written; {advice}.")
+
+
+def _write_file(
+    records: Iterable[Numbered], form: str, path: Path, name: str, *, shown: Path | None = None
+) -> int:
+    try:
+        if form == "parquet":
+            with path.open("wb") as whole:
+                return _write(records, form, whole, name)
+        with path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
+            return _write(records, form, file, name)
+    except OSError as error:
+        raise _refused(shown or path, error) from error
+
+
+def _write(records: Iterable[Numbered], form: str, file: IO[Any], name: str) -> int:
+    return _write_parquet(records, file) if form == "parquet" else _write_text(records, form, file, name)
 
 
 def _write_text(records: Iterable[Numbered], form: str, file: IO[str], name: str) -> int:
     count = 0
-    writer: csv.DictWriter[str] | None = None
+    names: list[str] | None = None
+    rows = csv.writer(file, delimiter="\t" if name.lower().endswith(".tsv") else ",", lineterminator="\n")
     held: list[Any] = []
     for item in records:
         count += 1
         if form == "text":
             file.write(str(item.record) + item.ending)
         elif form == "jsonl":
-            file.write(json.dumps(item.record, ensure_ascii=False, default=str) + "\n")
+            file.write(_as_json(item.record) + "\n")
         elif form == "json":
             held.append(item.record)
         else:
-            if writer is None:
-                delimiter = "\t" if name.lower().endswith(".tsv") else ","
-                writer = csv.DictWriter(
-                    file, list(item.record), extrasaction="ignore", delimiter=delimiter, lineterminator="\n"
-                )
-                writer.writeheader()
-            writer.writerow(item.record)
+            if names is None:
+                names = [name for name in item.record if name != BEYOND]
+                rows.writerow(names)
+            rows.writerow([*(item.record.get(name) for name in names), *(item.record.get(BEYOND) or ())])
     if form == "json":
-        file.write(json.dumps(held, ensure_ascii=False, default=str) + "\n")
+        file.write(_as_json(held) + "\n")
     return count
 
 
-def _write_parquet(records: Iterable[Numbered], target: str) -> int:
+def _as_json(value: Any) -> str:
+    """Readable JSON; where half of a surrogate pair stands in it, escapes, because UTF-8 cannot write one."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if _SURROGATE.search(text) is None:
+        return text
+    return json.dumps(value, default=str)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _write_parquet(records: Iterable[Numbered], file: IO[bytes]) -> int:
     """In pieces of ``BATCH_ROWS`` kept beside each other until every column's type is known."""
     import polars as pl
 
@@ -68,11 +132,7 @@ def _write_parquet(records: Iterable[Numbered], target: str) -> int:
             schemas.append(frame.clear())
             count += len(piece)
         whole = pl.concat(schemas, how="diagonal_relaxed") if schemas else pl.DataFrame()
-        if target == "-":
-            _join(parts, whole, sys.stdout.buffer)
-        else:
-            with Path(target).open("wb") as file:
-                _join(parts, whole, file)
+        _join(parts, whole, file)
     return count
 
 

@@ -60,6 +60,25 @@ def leaves(record: Any, shown: Callable[[str], str]) -> Iterator[Leaf]:
             yield Leaf(path or "text", key, str(int(value)))
 
 
+LIST_TRIGGER = r"(?i)(phone|mobile|tel|fax|cell|ssn|social|wallet|secret|token|passw|pwd|key|auth|credential|contact)[\w\-]*\"\s?:\s?\["
+"""Announces, in a record's JSON, a key whose name is the context of every value of its list."""
+_LISTED = lazy(
+    r"(?P<name>phone|mobile|tel|fax|cell|ssn|social|wallet|secret|token|passw|pwd|key|auth|credential|contact)[\w\-]*\"\s?:\s?\[(?P<values>[^\]]*)",
+    re.IGNORECASE,
+)
+_LISTED_PASSWORD = lazy(r"\"[^\"]{5}")
+_LISTED_VALUE = lazy(r"\"[^\"]*[^\"a-z_\-. ][^\"]*\"|[0-9]{7}|[A-Za-z]{20}")
+
+
+def may_list(text: str) -> bool:
+    """See ``Rule.may_hold``: whether such a list holds more than words in small letters; a password may be one."""
+    return any(
+        (_LISTED_PASSWORD if match["name"].lower().startswith("p") else _LISTED_VALUE).search(match["values"])
+        is not None
+        for match in _LISTED.finditer(text)
+    )
+
+
 def step(path: str, name: str) -> str:
     """The path of ``name`` below ``path``; a name with other characters than words have is quoted."""
     if not _PLAIN.match(name):

@@ -21,10 +21,14 @@ _KEY_ID = re.compile(r"[A-Za-z0-9\-]{1,32}\Z", re.ASCII)
 
 
 class Detection(Settings):
-    """How records are scanned; ``deadline_seconds`` bounds one record."""
+    """How records are scanned; ``deadline_seconds`` bounds one record.
+
+    ``names_model`` is the spaCy model that ``--names`` loads.
+    """
 
     engine: Literal["hyperscan", "re2", "none"] | None = None
     deadline_seconds: float = Field(1.0, gt=0, le=60)
+    names_model: str = "en_core_web_lg"
 
 
 class Recipient(Settings):
