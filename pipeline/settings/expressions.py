@@ -220,7 +220,7 @@ def _checked(found: re.Match[str], text: str, names: Collection[str], what: str,
 
 
 def _refused(what: str, text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"Reading {what}: {text[:120]!r} {why}; correct it there.")
+    return ConfigurationError(f"Reading {what}: {text[:120]!r} {why}; correct it in that file.")
 
 
 def _first_line(error: Exception) -> str:
