@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ from pipeline.hours import Hour
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from pipeline.telemetry.redriving import Redriven
 
 
 @click.command()
@@ -50,7 +53,11 @@ def redrive(hour: Hour | None, reason: str | None, write: bool, as_json: bool) -
         for outcome in outcomes
         if outcome.lines.height
     ]
-    lines = pl.concat(frames) if frames else None
+    _say(pl.concat(frames) if frames else None, outcomes, write=write, as_json=as_json)
+
+
+def _say(lines: pl.DataFrame | None, outcomes: Sequence[Redriven], *, write: bool, as_json: bool) -> None:
+    """What was judged again, for a program or for a person."""
     valid = 0 if lines is None else int(lines["valid"].sum())
     rejected = 0 if lines is None else lines.height
     to_load = sorted({own.key for outcome in outcomes for own in outcome.hours})
