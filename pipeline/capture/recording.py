@@ -7,6 +7,7 @@ not: writing (``recorder``), wrapping somebody's functions (``interceptors``).
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,17 +17,17 @@ from pipeline.capture.kinds import Body
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class TaskRecording:
+class TaskRecording(ABC):
     """What a recorder offers for tasks; fields are those of the bodies in ``events``."""
 
     stopwatch: Callable[[], float]
     """Seconds since any instant; durations are differences of it. A simulation puts its own in."""
 
+    @abstractmethod
     def emit(
         self, kind: str, subject: str, body: Body | Mapping[str, Any], *, complexity: str | None = None
     ) -> bool:
         """Record one event; see ``Recorder.emit``."""
-        raise NotImplementedError
 
     def task_received(self, task_id: str, *, task_type: str, **fields: Any) -> bool:
         """A task came in (``TaskReceived``)."""

@@ -7,6 +7,7 @@ programs without training records do not pay for them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.capture.recording_signals import Session, Signals
 
 
-class SignalRecording:
+class SignalRecording(ABC):
     """What a recorder offers for training records; fields are those of the bodies in ``signals``.
 
     Methods answer like ``emit``: true once the event is in the spool. Links are the caller's to keep;
@@ -26,19 +27,19 @@ class SignalRecording:
 
     _signals: Signals | None = None
 
+    @abstractmethod
     def emit(
         self, kind: str, subject: str, body: Body | Mapping[str, Any], *, complexity: str | None = None
     ) -> bool:
         """Record one event; see ``Recorder.emit``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record(self, subject: str, body: Body) -> bool:
         """Record a body whose type says the kind; see ``Recorder.record``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def as_kept(self, text: str) -> str:
         """The text as privacy's door lets it pass; see ``Recorder.as_kept``."""
-        raise NotImplementedError
 
     def _signal(self, kind: str, session_id: str, fields: Mapping[str, Any]) -> bool:
         import pipeline.capture.signals  # noqa: F401 - registers the kinds of training records

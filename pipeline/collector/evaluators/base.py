@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,7 +30,7 @@ class Judged(NamedTuple):
         return self.prediction is None
 
 
-class Evaluator:
+class Evaluator(ABC):
     """Judges answers. ``full_name`` stands in results, so that scores of two versions are never mixed."""
 
     name: ClassVar[str]
@@ -42,16 +43,16 @@ class Evaluator:
         """``name@version``."""
         return f"{self.name}@{self.version}"
 
+    @abstractmethod
     def judge(self, answer: str, target: str | None) -> Judged:
         """The judgement of one answer; ``answer`` may be anything a model writes."""
-        raise NotImplementedError
 
     def check_target(self, target: str | None) -> None:
         """Raises ``InputError`` where no answer could be compared with ``target``."""
         if target is None:
             raise InputError("the dataset declares no target, which this evaluator needs")
 
-    def refuse_to_run(self) -> None:
+    def refuse_to_run(self) -> None:  # noqa: B027 - most evaluators have nothing to refuse
         """Raises where answers cannot be judged here at all; said before anything is spent."""
 
 

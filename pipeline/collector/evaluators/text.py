@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from abc import abstractmethod
 from collections import Counter
 
 from pipeline.collector.evaluators.base import Evaluator, Judged, readable_end
@@ -39,8 +40,9 @@ class _Short(Evaluator):
         accepted = (target or "").split(self._separator) if self._separator else [target or ""]
         return Judged(prediction, max(self._compare(prediction, one) for one in accepted))
 
+    @abstractmethod
     def _compare(self, prediction: str, accepted: str) -> float:
-        raise NotImplementedError
+        """How well a normalised answer meets one accepted text, 0 to 1."""
 
 
 class Exact(_Short):
