@@ -70,7 +70,10 @@ def flatten(groups: Sequence[Any], where: str) -> Iterator[tuple[str, Any, Any]]
     """Each span with its place and its resource, as they stand; nothing is checked yet."""
     for r, group in enumerate(groups):
         holder = group if isinstance(group, dict) else {}
-        for s, scope in enumerate(holder.get("scopeSpans") or []):
+        scopes = holder.get("scopeSpans") or []
+        if not isinstance(scopes, list):
+            yield f"{where} scopeSpans {r}", scopes, None  # no span: parsing it says so
+        for s, scope in enumerate(_list(scopes)):
             spans = scope.get("spans") if isinstance(scope, dict) else None
             for i, span in enumerate(spans if isinstance(spans, list) else []):
                 yield f"{where} span {r}.{s}.{i}", span, holder.get("resource")
@@ -134,6 +137,14 @@ def _attributes(pairs: Any) -> Attributes:
     }
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _value(value: Any) -> Any:
     """An OTLP ``AnyValue`` as a plain value."""
     if not isinstance(value, dict):
@@ -142,9 +153,9 @@ def _value(value: Any) -> Any:
         written = str(value["intValue"])
         return int(written) if re.fullmatch(r"-?\d{1,19}", written) else None
     if "arrayValue" in value:
-        return [_value(part) for part in (value["arrayValue"] or {}).get("values", [])]
+        return [_value(part) for part in _list(_object(value["arrayValue"]).get("values"))]
     if "kvlistValue" in value:
-        return _attributes((value["kvlistValue"] or {}).get("values", []))
+        return _attributes(_object(value["kvlistValue"]).get("values"))
     return next((value[name] for name in ("stringValue", "doubleValue", "boolValue") if name in value), None)
 
 
@@ -259,7 +270,7 @@ def _listed(messages: Any) -> list[Message]:
     found = []
     for message in messages if isinstance(messages, list) else []:
         raw = message if isinstance(message, dict) else {}
-        parts = [part for part in raw.get("parts") or [] if isinstance(part, dict)]
+        parts = [part for part in _list(raw.get("parts")) if isinstance(part, dict)]
         role = short(raw.get("role", "user"))
         if "parts" not in raw and "content" in raw:
             found.append(as_message(raw, "message"))
